@@ -1,0 +1,13 @@
+/** The whole public surface of @xiplab/core. Deep imports are not supported. */
+export * from "./spec/device.ts";
+export * from "./spec/errors.ts";
+export * from "./spec/file-operations.ts";
+export * from "./spec/inode.ts";
+export * from "./spec/mode.ts";
+export * from "./spec/names.ts";
+export * from "./spec/options.ts";
+export * from "./spec/personality.ts";
+export * from "./spec/units.ts";
+export * from "./spec/xip.ts";
+export * from "./pmem/observer.ts";
+export { Pmem } from "./pmem/pmem.ts";

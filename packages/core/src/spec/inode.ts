@@ -1,0 +1,124 @@
+/**
+ * The inode in memory, shared by the vfs, the data paths and the personality, which extends it with
+ * what it needs (`class PlainInode extends Inode`). One object per inode number and mount.
+ */
+import type { FileByte, Ino, Lblk, Name } from "./units.ts";
+
+/** Which times to set: arguments of `Inode.touch`. */
+export const ATIME = 1;
+export const MTIME = 2;
+export const CTIME = 4;
+
+/** Seconds since the epoch (may be negative) and nanoseconds (0 to 999,999,999). */
+export interface Timespec {
+  sec: number;
+  nsec: number;
+}
+
+/** Where the time comes from: core has no clock of its own. */
+export interface Clock {
+  now(): Timespec;
+}
+
+/** Inode flags that the vfs honours: values of FS_IMMUTABLE_FL and FS_APPEND_FL. */
+export const INODE_IMMUTABLE = 0x10;
+export const INODE_APPEND = 0x20;
+
+export class Inode {
+  readonly ino: Ino;
+  generation = 0;
+  mode = 0;
+  uid = 0;
+  gid = 0;
+  nlink = 0;
+  /** Device number of a device node: major and minor as Linux packs them (makedev). */
+  rdev = 0;
+  /** Flags: INODE_IMMUTABLE, INODE_APPEND. */
+  flags = 0;
+  /** i_size, bytes. */
+  size = 0 as FileByte;
+  /** Device blocks that the inode holds, metadata included. */
+  blocks = 0;
+  atimeSec = 0;
+  atimeNsec = 0;
+  mtimeSec = 0;
+  mtimeNsec = 0;
+  ctimeSec = 0;
+  ctimeNsec = 0;
+  btimeSec = 0;
+  btimeNsec = 0;
+  /**
+   * Times that changed in memory alone. They become durable with the next change of the inode, with
+   * fsync, sync or unmount, as with Linux's lazytime.
+   */
+  timesDirty = false;
+  /** File data: what is mapped, cached, dirty. */
+  readonly mapping: Mapping;
+
+  /** References from open files, mapped regions and callers: owned by the vfs. */
+  references = 0;
+  /** Names of a directory that were looked up: null for a name known to be absent. vfs only. */
+  children: Map<Name, Inode | null> | null = null;
+  /** The directory that a directory stands in, once known. vfs only. */
+  parent: Inode | null = null;
+  /** Change counter of the inode's names, for readdir and watchers. vfs only. */
+  version = 0;
+
+  constructor(ino: Ino) {
+    this.ino = ino;
+    this.mapping = new Mapping(this);
+  }
+
+  /** Set the times in `which` (ATIME | MTIME | CTIME) to now, in memory. */
+  touch(which: number, clock: Clock): void {
+    const { sec, nsec } = clock.now();
+    if (which & ATIME) {
+      this.atimeSec = sec;
+      this.atimeNsec = nsec;
+    }
+    if (which & MTIME) {
+      this.mtimeSec = sec;
+      this.mtimeNsec = nsec;
+    }
+    if (which & CTIME) {
+      this.ctimeSec = sec;
+      this.ctimeNsec = nsec;
+    }
+    this.timesDirty = true;
+  }
+}
+
+/**
+ * Linux's address_space: the file's data as memory sees it. The data path of the mount owns what is
+ * in here; a personality only passes it on.
+ */
+export class Mapping {
+  readonly inode: Inode;
+  /** Regions that programs mapped, so that truncation and new blocks can revoke their pages. */
+  readonly regions = new Set<RevocableRegion>();
+  /** Page indices with stores through a mapping that are not flushed (XIP). Made at first use. */
+  dirty: Set<number> | null = null;
+  /** The page cache of the file (page-cache paths). Made at first use. */
+  folios: Map<number, Folio> | null = null;
+
+  constructor(inode: Inode) {
+    this.inode = inode;
+  }
+}
+
+/** The part of a mapped region that data paths need of one another. */
+export interface RevocableRegion {
+  /** Drop the translations of pages [first, end): the next access faults again. */
+  revoke(first: number, end: number): void;
+  /** Take away write permission of pages [first, end): the next store faults and dirties again. */
+  protect(first: number, end: number): void;
+}
+
+/** One cached page. */
+export interface Folio {
+  readonly index: Lblk;
+  readonly bytes: Uint8Array;
+  dirty: boolean;
+  /** Blocks are promised but not allocated. */
+  delalloc: boolean;
+}

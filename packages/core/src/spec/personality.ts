@@ -1,0 +1,196 @@
+/**
+ * What a file-system design plugs into the core: one `Personality`, and below it a `FileSystem` for
+ * each mount.
+ */
+import type { Corruption } from "./errors.ts";
+import type { Clock, Inode } from "./inode.ts";
+import type { OptionTable, OptionValues } from "./options.ts";
+import type { PmemDevice } from "./device.ts";
+import type { MappingOperations } from "./xip.ts";
+import type { Ino, Name } from "./units.ts";
+
+/**
+ * What a design can do. `true`, or the reason why not, in words: tests of what is missing are
+ * skipped with that reason, and callers get EOPNOTSUPP (or what the operation documents).
+ */
+export type Capability = true | string;
+
+export interface Capabilities {
+  readonly unwrittenExtents: Capability;
+  readonly hardLinks: Capability;
+  readonly symlinks: Capability;
+  readonly deviceNodes: Capability;
+  readonly xattrs: Capability;
+  readonly tmpfile: Capability;
+  /** A rename is there entirely or not at all after a power cut. */
+  readonly atomicRename: Capability;
+  readonly renameExchange: Capability;
+  readonly punchHole: Capability;
+  readonly zeroRange: Capability;
+  readonly collapseRange: Capability;
+  readonly insertRange: Capability;
+  /** Every namespace operation is durable when it returns, fsync or not. */
+  readonly synchronousMetadata: Capability;
+}
+export type CapabilityName = keyof Capabilities;
+
+/** What the vfs asks of a new inode. */
+export interface NewInode {
+  /** Type and permissions. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Device nodes only, else 0. */
+  readonly rdev: number;
+  /** Symbolic links only: what it points at. */
+  readonly target?: Name;
+}
+
+/** Parallel arrays, so that listing a directory allocates nothing per entry. */
+export interface DirBatch {
+  readonly names: Name[];
+  readonly inos: Ino[];
+  /** DT_* types. */
+  readonly types: number[];
+  /** Position after the entry: give it to `readdir` to go on. Stable while names come and go. */
+  readonly cookies: number[];
+}
+export const newDirBatch = (): DirBatch => ({ names: [], inos: [], types: [], cookies: [] });
+
+export interface StatFs {
+  /** Magic number, as statfs(2) gives it. */
+  readonly type: number;
+  readonly blockSize: number;
+  readonly blocks: number;
+  readonly blocksFree: number;
+  /** Free for others than root. */
+  readonly blocksAvailable: number;
+  readonly files: number;
+  readonly filesFree: number;
+  readonly nameMax: number;
+}
+
+/** Running totals of a mount. */
+export interface FsCounters {
+  /** Durable state changes: journal commits, or atomic updates in a design without a journal. */
+  transactions: number;
+}
+
+/**
+ * One mounted file system: Linux's super_operations and inode_operations in one interface.
+ *
+ * Names, permissions, types and existence have been checked by the vfs: `create` is not called for
+ * a name that exists. `.` and `..` never reach a personality. Methods keep `nlink`, `size`, `blocks`
+ * and the times of the inodes that they are given true, in memory and on the medium.
+ * Every method may throw FsError EROFS, ENOSPC, EIO, and CorruptionError.
+ */
+export interface FileSystem extends MappingOperations {
+  readonly device: PmemDevice;
+  readonly readOnly: boolean;
+  /** Bytes; equal to the page size where XIP is to work. */
+  readonly blockSize: number;
+  readonly rootIno: Ino;
+  readonly sizeMax: number;
+  readonly linkMax: number;
+  readonly counters: FsCounters;
+
+  /** Read an inode from the medium. The vfs calls it once per inode and keeps the object.
+   * @throws FsError ESTALE where `ino` is free or out of range; CorruptionError. */
+  iget(ino: Ino): Inode;
+  /** Mode, owner, flags, rdev or times were changed by the vfs: make them durable. */
+  updateInode(inode: Inode): void;
+  /** The last reference is gone: if `nlink` is 0 free the inode and its blocks, durably. */
+  evict(inode: Inode): void;
+
+  /** The inode number behind a name, or NO_INO. */
+  lookup(directory: Inode, name: Name): Ino;
+  /** The directory that `directory` stands in; the root stands in itself. */
+  parentOf(directory: Inode): Ino;
+  /** Make an inode of any type and give it a name, in one transaction. */
+  create(directory: Inode, name: Name, attributes: NewInode): Inode;
+  /** An inode without a name (O_TMPFILE): gone after a power cut, unless linked. */
+  tmpfile(directory: Inode, attributes: NewInode): Inode;
+  link(directory: Inode, name: Name, inode: Inode): void;
+  /** Remove a name; also of an empty directory. The inode stays until `evict`. */
+  unlink(directory: Inode, name: Name, inode: Inode): void;
+  /**
+   * Move `inode` to the new name. `displaced` is what stands there (already checked to be
+   * replaceable), or null. With `exchange` both swap places.
+   */
+  rename(
+    oldDirectory: Inode,
+    oldName: Name,
+    newDirectory: Inode,
+    newName: Name,
+    inode: Inode,
+    displaced: Inode | null,
+    exchange: boolean,
+  ): void;
+  /** Append up to `max` entries after `cookie` (0: from the start), without `.` and `..`.
+   * Returns false when the directory has no more. */
+  readdir(directory: Inode, cookie: number, batch: DirBatch, max: number): boolean;
+  isEmpty(directory: Inode): boolean;
+  readlink(inode: Inode): Name;
+
+  /** Free the blocks beyond `size` and publish it. Growing leaves a hole. The data path has taken
+   * care of the part of the last block that is beyond. */
+  truncate(inode: Inode, size: number): void;
+  /** One FALLOC_FL_* mode on a block-aligned range (allocation: any range). The data path has taken
+   * care of partial blocks. @throws FsError EOPNOTSUPP for a mode that the design lacks. */
+  fallocate(inode: Inode, mode: number, pos: number, length: number): void;
+  /** Make metadata of the inode durable; with `datasync` only what reading the data needs. */
+  fsync(inode: Inode, datasync: boolean): void;
+
+  /** The value, or null. */
+  getxattr(inode: Inode, name: Name): Uint8Array | null;
+  /** Set, or with null remove, an attribute. Existence was checked by the vfs. */
+  setxattr(inode: Inode, name: Name, value: Uint8Array | null): void;
+  listxattr(inode: Inode): Name[];
+
+  statfs(): StatFs;
+  /** Everything durable. */
+  sync(): void;
+  /** Sync, mark the file system clean. Nothing may be called afterwards. */
+  unmount(): void;
+}
+
+export interface MountContext {
+  readonly readOnly: boolean;
+  readonly clock: Clock;
+  /** The values of the personality's own `mountOptions`. */
+  readonly options: OptionValues;
+}
+
+export interface MkfsContext {
+  readonly clock: Clock;
+  /** The values of the personality's `mkfsOptions`. */
+  readonly options: OptionValues;
+}
+
+export interface CheckReport {
+  /** Empty: the image is sound. Reading only; a dirty image may have findings that mounting mends. */
+  readonly findings: readonly Corruption[];
+  /** Cleanly unmounted. */
+  readonly clean: boolean;
+  readonly inodesUsed: number;
+  readonly blocksUsed: number;
+}
+
+export interface Personality {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly mkfsOptions: OptionTable;
+  /** Beyond `data`, `unwritten` and `ro`, which every design has. */
+  readonly mountOptions: OptionTable;
+  /** Is this an image of this format? Looks at magic numbers only; never throws. */
+  probe(device: PmemDevice): boolean;
+  /** Make an empty file system. Deterministic: same device size and options, same bytes. */
+  mkfs(device: PmemDevice, context: MkfsContext): void;
+  /** Verify, recover if the image is dirty, and mount. Never formats; writes nothing before it has
+   * verified the image. @throws CorruptionError; OptionError */
+  mount(device: PmemDevice, context: MountContext): FileSystem;
+  /** Full fsck that only reads. Bounded on any input; never throws on a bad image. */
+  check(device: PmemDevice): CheckReport;
+  /** A few facts for people: superblock fields and counts, in print order. */
+  describe(device: PmemDevice): ReadonlyArray<readonly [label: string, value: string]>;
+}
