@@ -35,8 +35,15 @@ export class Inode {
   rdev = 0;
   /** Flags: INODE_IMMUTABLE, INODE_APPEND. */
   flags = 0;
-  /** i_size, bytes. */
+  /** i_size, bytes: where the file ends for programs. */
   size = 0 as FileByte;
+  /**
+   * The size that the medium has (ext4's i_disksize): what iget read and what the personality last
+   * published. A personality writes this one into its records, never `size`. They differ only while
+   * a page cache holds data beyond `diskSize` that is not written back: the size must not cover
+   * data before the data is durable. `diskSize <= size` always.
+   */
+  diskSize = 0 as FileByte;
   /** Device blocks that the inode holds, metadata included. */
   blocks = 0;
   atimeSec = 0;
@@ -67,6 +74,21 @@ export class Inode {
   constructor(ino: Ino) {
     this.ino = ino;
     this.mapping = new Mapping(this);
+  }
+
+  /**
+   * A personality calls this when it has made `newSize` durable on behalf of a data path (setSize,
+   * xipComplete, xipConvert, xipSwap). `size` only follows upwards: it may be ahead already.
+   */
+  publishSize(newSize: number): void {
+    this.diskSize = newSize as FileByte;
+    if (this.size < newSize) this.size = newSize as FileByte;
+  }
+
+  /** A personality calls this where both sizes become `newSize`: iget, truncate, fallocate. */
+  resize(newSize: number): void {
+    this.diskSize = newSize as FileByte;
+    this.size = newSize as FileByte;
   }
 
   /** Set the times in `which` (ATIME | MTIME | CTIME) to now, in memory. */
@@ -114,11 +136,15 @@ export interface RevocableRegion {
   protect(first: number, end: number): void;
 }
 
-/** One cached page. */
+/**
+ * One cached page. The masks have a bit for each block of the page, lowest first; one bit where a
+ * block is as large as a page or larger.
+ */
 export interface Folio {
   readonly index: Lblk;
   readonly bytes: Uint8Array;
-  dirty: boolean;
-  /** Blocks are promised but not allocated. */
-  delalloc: boolean;
+  /** Blocks that are newer here than on the medium. */
+  dirty: number;
+  /** Dirty blocks that are promised (`reserve`) but not allocated: delayed allocation. */
+  reserved: number;
 }

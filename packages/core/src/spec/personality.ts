@@ -132,11 +132,17 @@ export interface FileSystem extends MappingOperations {
   isEmpty(directory: Inode): boolean;
   readlink(inode: Inode): Name;
 
-  /** Free the blocks beyond `size` and publish it. Growing leaves a hole. The data path has taken
-   * care of the part of the last block that is beyond. */
+  /** Free the blocks beyond `size`, publish it durably and `inode.resize(size)`. Growing leaves a
+   * hole. The part of the last block that is beyond is the data path's care. */
   truncate(inode: Inode, size: number): void;
-  /** One FALLOC_FL_* mode on a block-aligned range (allocation: any range). The data path has taken
-   * care of partial blocks. @throws FsError EOPNOTSUPP for a mode that the design lacks. */
+  /**
+   * One FALLOC_FL_* mode, durably, on a block-aligned range (allocation: any range). Arguments were
+   * checked; partial blocks are the data path's care. Allocation without FALLOC_FL_KEEP_SIZE makes
+   * the file end at `pos + length` if it ended before; collapsing and inserting move the end by
+   * `length` (`inode.resize`). Punching and zeroing come with FALLOC_FL_KEEP_SIZE and leave it.
+   * A zeroed range has blocks afterwards, unwritten where the format has that.
+   * @throws FsError EOPNOTSUPP for a mode that the design lacks.
+   */
   fallocate(inode: Inode, mode: number, pos: number, length: number): void;
   /** Make metadata of the inode durable; with `datasync` only what reading the data needs. */
   fsync(inode: Inode, datasync: boolean): void;

@@ -54,13 +54,17 @@ export const newXipRange = (): XipRange => ({
 export interface XipOutcome {
   /** Bytes that were asked for in this range. `copied` of xipComplete may be less, or 0. */
   requested: number;
-  /** i_size to publish in the same transaction; the present i_size where it does not move. */
+  /** Size to publish in the same transaction; the present diskSize where it does not move. */
   newSize: number;
 }
 
 /**
  * Address-space operations of a personality. Positions and lengths are bytes; a range that a
  * personality is asked to change covers the blocks that it touches.
+ *
+ * `newSize` is the file size that becomes durable with the change, never below `inode.diskSize`.
+ * When it is durable the personality calls `inode.publishSize(newSize)`; a data path that goes
+ * through here never assigns `size` itself, except the page cache, whose `size` runs ahead.
  */
 export interface MappingOperations {
   /**
@@ -92,7 +96,7 @@ export interface MappingOperations {
    */
   xipConvert(mapping: Mapping, pos: number, length: number, newSize: number): void;
 
-  /** Publish i_size, durably; blocks stay as they are. */
+  /** Publish the size, durably; blocks stay as they are. */
   setSize(mapping: Mapping, newSize: number): void;
 
   /**
