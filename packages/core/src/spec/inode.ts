@@ -66,6 +66,10 @@ export class Inode {
   references = 0;
   /** Names of a directory that were looked up: null for a name known to be absent. vfs only. */
   children: Map<Name, Inode | null> | null = null;
+  /** `children` has every name of the directory, so that a miss needs no look at it. vfs only. */
+  childrenComplete = false;
+  /** How many entries of some directory's `children` lead here. vfs only. */
+  dentries = 0;
   /** The directory that a directory stands in, once known. vfs only. */
   parent: Inode | null = null;
   /** Change counter of the inode's names, for readdir and watchers. vfs only. */

@@ -56,6 +56,26 @@ export const RENAME_EXCHANGE = 2;
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
 
+/** Attribute name and value limits, linux/limits.h. */
+export const XATTR_NAME_MAX = 255;
+export const XATTR_SIZE_MAX = 65536;
+
+/** In the place of nanoseconds: set the time to now, or leave it. */
+export const UTIME_NOW = 0x3fffffff;
+export const UTIME_OMIT = 0x3ffffffe;
+
+/** flock(2). */
+export const LOCK_SH = 1;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+export const LOCK_UN = 8;
+
+/** Types of a record lock, fcntl(2). */
+export const F_RDLCK = 0;
+export const F_WRLCK = 1;
+export const F_UNLCK = 2;
+
+export const F_OK = 0;
 export const R_OK = 4;
 export const W_OK = 2;
 export const X_OK = 1;
