@@ -1,0 +1,87 @@
+/** What a comparison proves: each design against what is expected of it. Pure. */
+import type { ComparisonRow, CrashVerdict } from "@xiplab/workload";
+import { designLabel, isConvicted } from "./comparison.ts";
+import { plainStyle, type Style } from "./table.ts";
+
+export interface DesignVerdict {
+  readonly design: string;
+  readonly sound: boolean;
+  readonly states: number;
+  readonly lost: number;
+  readonly stale: number;
+  readonly broken: number;
+  /** Where it was convicted, worst first. */
+  readonly workloads: readonly string[];
+  /** Workloads in which the contents read back were wrong, with no crash at all. */
+  readonly wrong: readonly string[];
+  readonly firstId: string | null;
+  /** Sound and convicted of nothing, or a negative control that was convicted. */
+  readonly asExpected: boolean;
+}
+
+/** One verdict per design over all workloads; the medium does not matter. Designs whose crash
+ * states were not explored are left out. */
+export function judge(rows: readonly ComparisonRow[]): DesignVerdict[] {
+  const verdicts: DesignVerdict[] = [];
+  for (const design of new Set(rows.map(designLabel))) {
+    const own = rows.filter((row) => designLabel(row) === design);
+    const cases = oneMedium(own).filter((row) => row.crash !== null);
+    if (cases.length > 0) verdicts.push(judgeDesign(design, cases));
+  }
+  return verdicts;
+}
+
+/** Lines for people: who was convicted of what, first id included. */
+export function renderVerdicts(
+  verdicts: readonly DesignVerdict[],
+  style: Style = plainStyle,
+): string {
+  const widest = Math.max(0, ...verdicts.map((verdict) => verdict.design.length));
+  return verdicts
+    .map((verdict) => {
+      const mark = verdict.asExpected ? style("green", "as expected") : style("red", "UNEXPECTED");
+      const name = style("bold", verdict.design.padEnd(widest));
+      return `${name}  ${findings(verdict)}: ${mark}`;
+    })
+    .join("\n");
+}
+
+function findings(verdict: DesignVerdict): string {
+  const counts = (["lost", "stale", "broken"] as const)
+    .filter((name) => verdict[name] > 0)
+    .map((name) => `${name} in ${verdict[name]}`);
+  const found = counts.length === 0 ? "nothing in" : `${counts.join(", ")} of`;
+  let text = `${found} ${verdict.states} states`;
+  if (verdict.workloads.length > 0) text += ` (${verdict.workloads.join(", ")})`;
+  if (verdict.firstId !== null) text += `, first ${verdict.firstId}`;
+  if (verdict.wrong.length > 0) text += `; wrong bytes with no crash (${verdict.wrong.join(", ")})`;
+  return text;
+}
+
+function judgeDesign(design: string, rows: readonly ComparisonRow[]): DesignVerdict {
+  const crashes = rows.map((row) => row.crash!);
+  const sum = (field: "states" | "lost" | "stale" | "broken"): number =>
+    crashes.reduce((total, crash) => total + crash[field], 0);
+  const convicted = rows.filter((row) => isConvicted(row.crash!));
+  convicted.sort((a, b) => weight(b.crash!) - weight(a.crash!));
+  const wrong = rows.filter((row) => !row.verified).map((row) => row.workload);
+  const sound = rows.every((row) => row.sound);
+  const guilty = convicted.length > 0 || wrong.length > 0;
+  return {
+    design,
+    sound,
+    states: sum("states"),
+    lost: sum("lost"),
+    stale: sum("stale"),
+    broken: sum("broken"),
+    workloads: convicted.map((row) => row.workload),
+    wrong,
+    firstId: convicted[0]?.crash?.firstId ?? null,
+    asExpected: sound ? !guilty : convicted.length > 0,
+  };
+}
+
+const weight = (crash: CrashVerdict): number => crash.lost + crash.stale + crash.broken;
+
+const oneMedium = (rows: readonly ComparisonRow[]): ComparisonRow[] =>
+  rows.filter((row) => row.media === rows[0]!.media);
