@@ -1,0 +1,72 @@
+/** Path walk of the model: from a path to the place in the tree that it names. */
+import { NAME_MAX, PATH_MAX, SYMLINK_MAX, X_OK } from "@xiplab/core";
+import type { Credentials } from "../users.ts";
+import { type ModelNode, fail, may } from "./node.ts";
+
+/** A place in the tree: a name in a directory, and what is there. */
+export interface Place {
+  readonly directory: ModelNode;
+  readonly name: string;
+  readonly node: ModelNode | null;
+  /** The last component is a name, not `.`, `..` or the root. */
+  readonly kind: "name" | "dot" | "dotdot" | "root";
+  /** The path ends in a slash: it means a directory. */
+  readonly slash: boolean;
+}
+
+/**
+ * How the last component is treated. `parent`: the name itself is meant, never followed (unlink,
+ * mkdir, rename); `nofollow`: a symbolic link is the result, unless a slash stands behind it.
+ */
+export type LastComponent = "parent" | "nofollow" | "follow";
+
+/** @throws FsError ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG on the way to the last component. */
+export function walk(root: ModelNode, who: Credentials, path: string, last: LastComponent): Place {
+  if (path === "") fail("ENOENT");
+  if (path.length >= PATH_MAX) fail("ENAMETOOLONG");
+  return new Walk(root, who).from(root, path, last);
+}
+
+class Walk {
+  private readonly root: ModelNode;
+  private readonly who: Credentials;
+  private linksLeft = SYMLINK_MAX;
+
+  constructor(root: ModelNode, who: Credentials) {
+    this.root = root;
+    this.who = who;
+  }
+
+  from(start: ModelNode, path: string, last: LastComponent): Place {
+    const names = path.split("/").filter((name) => name !== "");
+    const slash = path.endsWith("/");
+    let directory = path.startsWith("/") ? this.root : start;
+    const follow = last === "follow" || (last === "nofollow" && slash);
+    for (const [index, name] of names.entries()) {
+      const isLast = index === names.length - 1;
+      const place = this.step(directory, name, isLast && slash);
+      const link = place.node?.isSymlink === true && (!isLast || follow);
+      if (!link && isLast) return place;
+      const found = link ? this.followLink(directory, place.node!) : place;
+      if (isLast) return { ...found, slash: slash || found.slash };
+      if (found.node === null) fail("ENOENT");
+      if (found.slash && !found.node.isDirectory) fail("ENOTDIR");
+      directory = found.node;
+    }
+    return { directory, name: "", node: directory, kind: "root", slash: false };
+  }
+
+  private followLink(directory: ModelNode, link: ModelNode): Place {
+    if (this.linksLeft-- === 0) fail("ELOOP");
+    return this.from(directory, link.target, "follow");
+  }
+
+  private step(directory: ModelNode, name: string, slash: boolean): Place {
+    if (!directory.isDirectory) fail("ENOTDIR");
+    if (!may(this.who, directory, X_OK)) fail("EACCES");
+    if (name === ".") return { directory, name, node: directory, kind: "dot", slash };
+    if (name === "..") return { directory, name, node: directory.parent, kind: "dotdot", slash };
+    if (name.length > NAME_MAX) fail("ENAMETOOLONG");
+    return { directory, name, node: directory.entries.get(name) ?? null, kind: "name", slash };
+  }
+}
