@@ -1,0 +1,92 @@
+/**
+ * Proves that `pnpm bench` runs, that its JSON has the promised shape with a row for everything that
+ * was asked for, and that a wrong command line says so. Figures are not judged here.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { measure } from "./batch.ts";
+import { AllSections, selectSections } from "./catalog.ts";
+import { Operations } from "./operations.ts";
+import { median, spread } from "./statistics.ts";
+
+const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+
+function bench(args: string[], directory = tmpdir()) {
+  const env = { ...process.env, INIT_CWD: directory };
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env });
+}
+
+describe("pnpm bench", () => {
+  test("a quick run of xiplab alone gives every row, in JSON too", () => {
+    const directory = mkdtempSync(join(tmpdir(), "xiplab-bench-test-"));
+    try {
+      const args = ["--quick", "--target", "xiplab/plain", "--json", "out.json"];
+      const { status, stdout, stderr } = bench(args, directory);
+      expect(stderr).toBe("");
+      expect(status).toBe(0);
+      expect(stdout).toContain("xiplab/plain");
+      const { rows } = JSON.parse(readFileSync(join(directory, "out.json"), "utf8"));
+      const ops = AllSections.flatMap(({ rows }) => rows.map(({ op }) => op));
+      expect(rows.map((row: { op: string }) => row.op)).toEqual(ops);
+      for (const row of rows) {
+        expect(row).toMatchObject({ op: expect.any(String), target: "xiplab/plain" });
+        expect(row.nsPerOp).toBeGreaterThan(0);
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  test("what is wrong on the command line is named, with what would be right", () => {
+    const noRow = bench(["--only", "teleport"]);
+    expect(noRow.status).toBe(2);
+    expect(noRow.stderr).toMatch(/'teleport'.*open\+close/s);
+    const noTarget = bench(["--target", "floppy"]);
+    expect(noTarget.status).toBe(2);
+    expect(noTarget.stderr).toMatch(/'floppy'.*memfs/s);
+    expect(bench(["--fast"]).status).toBe(2);
+    const noPlace = bench(["--json", "no/such/place.json"]);
+    expect(noPlace.status).toBe(2);
+    expect(noPlace.stderr).toContain("cannot write");
+  });
+
+  test("the help has examples", () => {
+    const { status, stdout } = bench(["--help"]);
+    expect(status).toBe(0);
+    expect(stdout).toContain("Examples:");
+  });
+});
+
+describe("the parts", () => {
+  test("every row of the side-by-side and growth tables has its operation", () => {
+    const ops = AllSections.flatMap(({ rows }) => rows.map(({ op }) => op.replace(/ @.*/, "")));
+    const missing = ops.filter((op) => !op.startsWith("xip ") && !(op in Operations));
+    expect(missing).toEqual([]);
+  });
+
+  test("rows are chosen by a part of their name, and rows that are compared stay together", () => {
+    const chosen = selectSections(["STAT @100k"]);
+    expect(chosen.flatMap(({ rows }) => rows.map(({ op }) => op))).toEqual([
+      "stat @1k files",
+      "stat @100k files",
+    ]);
+  });
+
+  test("undoing a batch is off the clock", () => {
+    let undone = 0;
+    const slice = measure({ ops: 1_000, run: () => undefined, after: () => undone++ }, 0.001);
+    expect(undone).toBeGreaterThan(0);
+    expect(slice.wall).toBeGreaterThan(0);
+  });
+
+  test("medians and spread", () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+    expect(spread([10, 10, 10])).toBe(0);
+    expect(spread([8, 9, 10, 11, 12])).toBeCloseTo(0.1);
+  });
+});

@@ -1,0 +1,273 @@
+/**
+ * The operations that all targets do, as batches. Paths, offsets and order are worked out before the
+ * clock starts, and are the same for every target.
+ */
+import type { Batch } from "./batch.ts";
+import { newRandom, shuffle } from "./random.ts";
+import type { Target } from "./targets/target.ts";
+
+const SEED = 0x1d0c;
+const PER_DIRECTORY = 100;
+export const FILE_BYTES = 64 * 2 ** 20;
+export const IO_BYTES = 4096;
+const APPEND_BYTES = 64;
+const READDIR_ENTRIES = 1_000;
+/** Files held open in the growth rows: a program has some open, however many exist. */
+const OPEN_FILES = 1_000;
+/** Content of the files that are looked at, not written. */
+const FILE_BYTES_SMALL = 64;
+
+export interface Scene<Handle> {
+  readonly target: Target<Handle>;
+  /** Paths of the target begin with this. */
+  readonly root: string;
+  /** Files that one batch makes, renames, removes. */
+  readonly batchFiles: number;
+  /** Paths of the growth experiment's tree: empty where there is none. */
+  readonly tree: readonly string[];
+  /** Files of the tree that a batch of the growth rows visits. */
+  readonly visits: number;
+}
+
+type Prepare = <Handle>(scene: Scene<Handle>) => Batch;
+
+/** By row name, without the population ("stat @1k files" is "stat" over a tree). */
+export const Operations: Readonly<Record<string, Prepare>> = {
+  "open+close": (scene) => openClose(scene, filesOrTree(scene, "open")),
+  stat: (scene) => stat(scene, filesOrTree(scene, "stat")),
+  create,
+  rename,
+  unlink,
+  "readdir 1,000": readdir,
+  "pread 4 KiB": pread,
+  "pwrite 4 KiB": pwrite,
+  "append 64 B": append,
+  "pread 64 B": preadOfMany,
+};
+
+// Buffers and not plain Uint8Arrays all through: node:vfs takes nothing else.
+
+/** Make `count` files, PER_DIRECTORY to a directory. Returns their paths in order. */
+export function makeTree<Handle>(
+  target: Target<Handle>,
+  root: string,
+  count: number,
+  bytes: number,
+): string[] {
+  const content = Buffer.alloc(bytes).fill(0x5a);
+  const paths = makePaths(target, root, count);
+  for (const path of paths) {
+    target.create(path);
+    if (bytes === 0) continue;
+    const handle = target.openReadWrite(path);
+    target.pwrite(handle, content, 0);
+    target.close(handle);
+  }
+  return paths;
+}
+
+/** Paths of the growth experiment. */
+export function makeGrowthTree<Handle>(
+  target: Target<Handle>,
+  root: string,
+  count: number,
+): string[] {
+  return makeTree(target, `${root}/tree`, count, FILE_BYTES_SMALL);
+}
+
+function makePaths<Handle>(target: Target<Handle>, root: string, count: number): string[] {
+  target.mkdir(root);
+  const paths: string[] = [];
+  for (let index = 0; index < count; index++) {
+    const directory = `${root}/dir-${Math.floor(index / PER_DIRECTORY)}`;
+    if (index % PER_DIRECTORY === 0) target.mkdir(directory);
+    paths.push(`${directory}/file-${index % PER_DIRECTORY}.txt`);
+  }
+  return paths;
+}
+
+function filesOrTree<Handle>(scene: Scene<Handle>, name: string): string[] {
+  const { target, root, batchFiles, tree, visits } = scene;
+  if (tree.length === 0) {
+    return shuffle(makeTree(target, `${root}/${name}`, batchFiles, FILE_BYTES_SMALL), SEED);
+  }
+  // Strings of their own, made in the order of use: what a visit costs the harness is then the same
+  // for a small tree and a large one.
+  const random = newRandom(SEED);
+  return Array.from({ length: visits }, () => copyString(tree[random(tree.length)]!));
+}
+
+/** A flat string that shares nothing with `text`. */
+function copyString(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
+}
+
+function openClose<Handle>({ target }: Scene<Handle>, paths: readonly string[]): Batch {
+  return {
+    ops: paths.length,
+    run: () => {
+      for (const path of paths) target.close(target.openReadWrite(path));
+    },
+  };
+}
+
+function stat<Handle>({ target }: Scene<Handle>, paths: readonly string[]): Batch {
+  let total = 0;
+  return {
+    ops: paths.length,
+    run: () => {
+      for (const path of paths) total += target.stat(path);
+    },
+    end: () => check(total >= paths.length * FILE_BYTES_SMALL, "stat gave the sizes"),
+  };
+}
+
+function create<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
+  const paths = makePaths(target, `${root}/create`, batchFiles);
+  return {
+    ops: paths.length,
+    run: () => {
+      for (const path of paths) target.create(path);
+    },
+    after: () => {
+      for (const path of paths) target.unlink(path);
+    },
+  };
+}
+
+function unlink<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
+  const paths = makePaths(target, `${root}/unlink`, batchFiles);
+  const order = shuffle([...paths], SEED);
+  const content = Buffer.alloc(IO_BYTES).fill(1);
+  return {
+    ops: paths.length,
+    before: () => {
+      for (const path of paths) {
+        target.create(path);
+        const handle = target.openReadWrite(path);
+        target.pwrite(handle, content, 0);
+        target.close(handle);
+      }
+    },
+    run: () => {
+      for (const path of order) target.unlink(path);
+    },
+  };
+}
+
+function rename<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
+  let from = shuffle(makeTree(target, `${root}/rename`, batchFiles, 0), SEED);
+  let to = from.map((path) => `${path}.new`);
+  return {
+    ops: from.length,
+    run: () => {
+      for (let index = 0; index < from.length; index++) target.rename(from[index]!, to[index]!);
+    },
+    after: () => {
+      [from, to] = [to, from];
+    },
+  };
+}
+
+function readdir<Handle>({ target, root }: Scene<Handle>): Batch {
+  const directory = `${root}/readdir`;
+  target.mkdir(directory);
+  for (let index = 0; index < READDIR_ENTRIES; index++) target.create(`${directory}/file-${index}`);
+  let names: string[] = [];
+  return {
+    ops: 1,
+    run: () => {
+      names = target.readdir(directory);
+    },
+    end: () => check(names.length === READDIR_ENTRIES, "readdir gave every name"),
+  };
+}
+
+function pread<Handle>(scene: Scene<Handle>): Batch {
+  const { target } = scene;
+  const { handle, offsets } = bigFile(scene, "pread");
+  const buffer = Buffer.alloc(IO_BYTES);
+  return {
+    ops: offsets.length,
+    run: () => {
+      for (const offset of offsets) target.pread(handle, buffer, offset);
+    },
+    end: () => {
+      check(buffer[0] === 0x5a, "pread gave what was written");
+      target.close(handle);
+    },
+  };
+}
+
+function pwrite<Handle>(scene: Scene<Handle>): Batch {
+  const { target } = scene;
+  const { handle, offsets } = bigFile(scene, "pwrite");
+  const buffer = Buffer.alloc(IO_BYTES).fill(0xa5);
+  return {
+    ops: offsets.length,
+    run: () => {
+      for (const offset of offsets) target.pwrite(handle, buffer, offset);
+    },
+    end: () => {
+      target.pread(handle, buffer.fill(0), offsets[0]!);
+      check(buffer[0] === 0xa5, "pwrite left its bytes");
+      target.close(handle);
+    },
+  };
+}
+
+/** A fully written file, and the random block offsets to visit. */
+function bigFile<Handle>({ target, root, batchFiles }: Scene<Handle>, name: string) {
+  const path = `${root}/${name}`;
+  target.create(path);
+  const handle = target.openReadWrite(path);
+  const chunk = Buffer.alloc(2 ** 20).fill(0x5a);
+  for (let pos = 0; pos < FILE_BYTES; pos += chunk.length) target.pwrite(handle, chunk, pos);
+  return { handle, offsets: randomOffsets(batchFiles) };
+}
+
+/** Block-aligned offsets inside the big file. */
+export function randomOffsets(count: number): number[] {
+  const random = newRandom(SEED);
+  return Array.from({ length: count }, () => random(FILE_BYTES / IO_BYTES) * IO_BYTES);
+}
+
+function append<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
+  const path = `${root}/append`;
+  target.create(path);
+  const handle = target.openAppend(path);
+  const buffer = Buffer.alloc(APPEND_BYTES).fill(7);
+  return {
+    ops: batchFiles,
+    run: () => {
+      for (let index = 0; index < batchFiles; index++) target.append(handle, buffer);
+    },
+    after: () => {
+      check(target.stat(path) === batchFiles * APPEND_BYTES, "every append is there");
+      target.truncate(handle, 0);
+    },
+    end: () => target.close(handle),
+  };
+}
+
+function preadOfMany<Handle>({ target, tree, visits }: Scene<Handle>): Batch {
+  const chosen = shuffle([...tree], SEED).slice(0, OPEN_FILES);
+  const handles = chosen.map((path) => target.openReadWrite(path));
+  const buffer = Buffer.alloc(FILE_BYTES_SMALL);
+  return {
+    ops: visits,
+    run: () => {
+      for (let index = 0; index < visits; index++) {
+        target.pread(handles[index % handles.length]!, buffer, 0);
+      }
+    },
+    end: () => {
+      check(buffer[0] === 0x5a, "pread gave what was written");
+      for (const handle of handles) target.close(handle);
+    },
+  };
+}
+
+function check(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`the benchmark is wrong: not true that ${what}`);
+}

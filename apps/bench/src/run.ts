@@ -1,0 +1,153 @@
+/**
+ * Runs sections: a process for each target, rounds in alternation, so that the drift of a shared
+ * machine meets all of them alike and cancels in the ratios.
+ */
+import type { Slice } from "./batch.ts";
+import type { Goal, Row, Section } from "./catalog.ts";
+import { Child } from "./child-process.ts";
+import { type ChildOptions, MEMCPY, type TargetName } from "./protocol.ts";
+import { median, spread } from "./statistics.ts";
+
+export interface Pace {
+  readonly quick: boolean;
+  readonly warmMs: number;
+  readonly sliceMs: number;
+  readonly rounds: number;
+}
+export const FullPace: Pace = { quick: false, warmMs: 400, sliceMs: 40, rounds: 15 };
+export const QuickPace: Pace = { quick: true, warmMs: 100, sliceMs: 15, rounds: 5 };
+
+export interface Result {
+  readonly op: string;
+  readonly target: TargetName;
+  /** Median over rounds, wall time. */
+  readonly nsPerOp: number;
+  /** Median over rounds, CPU time of the thread: steadier on a busy machine. */
+  readonly cpuNsPerOp: number;
+  /** Half the interquartile range of nsPerOp, relative to it. */
+  readonly spread: number;
+  /** nsPerOp divided by that of the same round of the goal's row, median over rounds. */
+  readonly goal?: Goal & { readonly ratio: number };
+}
+
+export interface Skip {
+  readonly op: string;
+  readonly target: TargetName;
+  readonly reason: string;
+}
+
+export interface Report {
+  readonly rows: Result[];
+  readonly skipped: Skip[];
+}
+
+/** One row of one target, while it is measured. */
+interface Lane {
+  readonly row: Row;
+  readonly target: TargetName;
+  readonly child: Child;
+  readonly slices: Slice[];
+}
+
+/** @param targets Only these take part. @param onProgress Called with words before each step. */
+export async function run(
+  sections: readonly Section[],
+  targets: readonly TargetName[],
+  pace: Pace,
+  onProgress: (step: string, done: number, total: number) => void,
+): Promise<Report> {
+  const report: Report = { rows: [], skipped: [] };
+  const children = new Map<string, Child>();
+  try {
+    for (const [index, section] of sections.entries()) {
+      onProgress(section.title, index, sections.length);
+      const lanes = await openLanes(section, targets, pace, children, report);
+      addResults(await measureLanes(lanes, pace, report), report);
+    }
+  } finally {
+    for (const child of children.values()) child.stop();
+  }
+  return report;
+}
+
+/** Start what is needed, prepare and warm it up. Whoever fails is skipped, with the reason. */
+async function openLanes(
+  section: Section,
+  targets: readonly TargetName[],
+  pace: Pace,
+  children: Map<string, Child>,
+  report: Report,
+): Promise<Lane[]> {
+  const lanes: Lane[] = [];
+  for (const row of section.rows) {
+    const shared = row.targets.includes(MEMCPY);
+    const taking = row.targets.filter((target) => targets.includes(target));
+    for (const [index, target] of taking.entries()) {
+      // Against the bare copy both run in one process, over memory of one age.
+      const options: ChildOptions = {
+        target: shared ? MEMCPY : target,
+        population: row.population,
+        quick: pace.quick,
+      };
+      const key = `${options.target} ${options.population}`;
+      try {
+        const child = children.get(key) ?? (await Child.start(options));
+        children.set(key, child);
+        if (!shared || index === 0) await child.ask({ kind: "prepare", op: row.op });
+        await child.ask({ kind: "slice", target, budgetMs: pace.warmMs });
+        lanes.push({ row, target, child, slices: [] });
+      } catch (error) {
+        report.skipped.push({ op: row.op, target, reason: messageOf(error) });
+      }
+    }
+  }
+  return lanes;
+}
+
+/** Returns the lanes that held out to the end. */
+async function measureLanes(lanes: readonly Lane[], pace: Pace, report: Report): Promise<Lane[]> {
+  const failed = new Set<Lane>();
+  const guarded = async (lane: Lane, work: () => Promise<unknown>): Promise<void> => {
+    if (failed.has(lane)) return;
+    try {
+      await work();
+    } catch (error) {
+      failed.add(lane);
+      report.skipped.push({ op: lane.row.op, target: lane.target, reason: messageOf(error) });
+    }
+  };
+  for (let round = 0; round < pace.rounds; round++) {
+    for (let turn = 0; turn < lanes.length; turn++) {
+      // Another one begins each round: nobody always follows the same neighbour.
+      const lane = lanes[(turn + round) % lanes.length]!;
+      await guarded(lane, async () => {
+        lane.slices.push(await lane.child.slice(lane.target, pace.sliceMs));
+      });
+    }
+  }
+  for (const lane of lanes) await guarded(lane, () => lane.child.ask({ kind: "end" }));
+  return lanes.filter((lane) => !failed.has(lane));
+}
+
+function addResults(lanes: readonly Lane[], report: Report): void {
+  for (const { row, target, slices } of lanes) {
+    const walls = slices.map(({ wall }) => wall);
+    const base =
+      target === row.targets[0] && row.goal !== undefined
+        ? lanes.find((lane) => lane.row.op === row.goal!.op && lane.target === row.goal!.target)
+        : undefined;
+    const ratios = base?.slices.map(({ wall }, round) => walls[round]! / wall);
+    report.rows.push({
+      op: row.op,
+      target,
+      nsPerOp: median(walls),
+      cpuNsPerOp: median(slices.map(({ cpu }) => cpu)),
+      spread: spread(walls),
+      ...(ratios === undefined ? {} : { goal: { ...row.goal!, ratio: median(ratios) } }),
+    });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

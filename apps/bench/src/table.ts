@@ -1,0 +1,85 @@
+/** The result as a table for people. */
+import { styleText } from "node:util";
+import type { Report, Result } from "./run.ts";
+import { GrowthSections, type Section, SideSections, XipSections } from "./catalog.ts";
+import { TargetNames, type TargetName, XIPLAB } from "./protocol.ts";
+
+const FIRST_WIDTH = 32;
+const CELL_WIDTH = 17;
+
+/** Lines for a terminal of 120 columns. */
+export function formatReport(report: Report): string {
+  const parts = [
+    formatTable(
+      "Against the bare copy (Uint8Array.set of the same bytes); × is against it",
+      XipSections,
+      report,
+    ),
+    formatTable(
+      "Side by side: time per operation; × is against xiplab, above 1 it is slower",
+      SideSections,
+      report,
+    ),
+    formatTable("Growth: 100 files in a directory, random files", GrowthSections, report),
+    ...formatGoals(report.rows),
+    ...formatSkips(report),
+    "± is half the interquartile range over the rounds.",
+  ];
+  return parts.filter((part) => part !== "").join("\n");
+}
+
+function formatTable(title: string, sections: readonly Section[], report: Report): string {
+  const ops = sections.flatMap(({ rows }) => rows.map(({ op }) => op));
+  const rows = report.rows.filter(({ op }) => ops.includes(op));
+  if (rows.length === 0) return "";
+  const targets = TargetNames.filter((target) => rows.some((row) => row.target === target));
+  const lines = ops
+    .filter((op) => rows.some((row) => row.op === op))
+    .map((op) => formatRow(op, targets, rows));
+  const head = "".padEnd(FIRST_WIDTH) + targets.map((name) => name.padStart(CELL_WIDTH)).join("");
+  return [styleText("bold", title), head, ...lines, ""].join("\n");
+}
+
+function formatRow(op: string, targets: readonly TargetName[], rows: readonly Result[]): string {
+  const own = rows.find((row) => row.op === op && row.target === XIPLAB);
+  const cells = targets.map((target) => {
+    const row = rows.find((row) => row.op === op && row.target === target);
+    if (row === undefined) return "–";
+    const time = `${formatTime(row.nsPerOp)} ±${Math.round(row.spread * 100)}%`;
+    if (own === undefined || row === own) return time;
+    return `${formatTime(row.nsPerOp)} ${formatRatio(row.nsPerOp / own.nsPerOp)}`;
+  });
+  return op.padEnd(FIRST_WIDTH) + cells.map((cell) => cell.padStart(CELL_WIDTH)).join("");
+}
+
+/** One line for each goal: what was to be reached, what was. */
+function formatGoals(rows: readonly Result[]): string[] {
+  return rows.flatMap(({ op, goal }) => {
+    if (goal === undefined) return [];
+    const { ratio, ratioMax } = goal;
+    const base = goal.op === op ? goal.target : goal.op;
+    const words = `${op}: ${ratio.toFixed(2)} × ${base}, goal at most ${ratioMax} ×`;
+    return [ratio <= ratioMax ? `${styleText("green", "✓")} ${words}` : `✗ ${words}`];
+  });
+}
+
+/** One line for each reason. */
+function formatSkips({ skipped }: Report): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const { op, target, reason } of skipped) {
+    const key = `${target} skipped: ${reason}`;
+    byReason.set(key, [...(byReason.get(key) ?? []), op]);
+  }
+  return [...byReason].map(([key, ops]) => `${key} (${ops.join(", ")})`);
+}
+
+/** Three significant digits and a unit. */
+export function formatTime(ns: number): string {
+  if (ns < 1e3) return `${ns.toPrecision(3)} ns`;
+  if (ns < 1e6) return `${(ns / 1e3).toPrecision(3)} µs`;
+  return `${(ns / 1e6).toPrecision(3)} ms`;
+}
+
+function formatRatio(ratio: number): string {
+  return `${ratio >= 100 ? Math.round(ratio) : ratio.toPrecision(2)}×`.padStart(6);
+}

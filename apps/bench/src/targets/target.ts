@@ -1,0 +1,34 @@
+/**
+ * What a benchmark asks of a file system: synchronous calls, JavaScript paths in, bytes out. Each
+ * target runs in a process of its own, so every call through this interface has one receiver and
+ * V8 inlines it: the interface costs the peers nothing.
+ */
+export interface Target<Handle> {
+  mkdir(path: string): void;
+  /** Make an empty file that does not exist, open it, close it. */
+  create(path: string): void;
+  openReadWrite(path: string): Handle;
+  openAppend(path: string): Handle;
+  close(handle: Handle): void;
+  /** Returns the size, so that the work cannot be optimised away. Bytes. */
+  stat(path: string): number;
+  rename(from: string, to: string): void;
+  unlink(path: string): void;
+  /** Returns the names as text. */
+  readdir(path: string): string[];
+  /** Fill `buffer` from `pos`. Returns bytes. */
+  pread(handle: Handle, buffer: Uint8Array, pos: number): number;
+  pwrite(handle: Handle, buffer: Uint8Array, pos: number): number;
+  append(handle: Handle, buffer: Uint8Array): number;
+  truncate(handle: Handle, size: number): void;
+  /** Leave nothing behind on the machine. */
+  dispose(): void;
+}
+
+/** What the target is made for. */
+export interface TargetNeeds {
+  /** Files that must fit. */
+  readonly files: number;
+  /** Bytes of file data that must fit. */
+  readonly bytes: number;
+}

@@ -1,0 +1,92 @@
+/** xiplab as a program uses it: text paths, a `Task` of the vfs, `plain` on emulated memory. */
+import {
+  type Clock,
+  mount,
+  nameFromUtf8,
+  nameToUtf8,
+  O_APPEND,
+  O_CREAT,
+  O_EXCL,
+  O_RDWR,
+  O_WRONLY,
+  type OpenFile,
+  Pmem,
+  Task,
+} from "@xiplab/core";
+import { plain } from "@xiplab/plain";
+import type { Target } from "./target.ts";
+
+/** Milliseconds, as the peers that are written in JavaScript keep them. */
+const clock: Clock = {
+  now: () => {
+    const ms = Date.now();
+    return { sec: Math.floor(ms / 1000), nsec: (ms % 1000) * 1e6 };
+  },
+};
+
+/** The default write protocol's guarantees: nothing lost, nothing stale. */
+const OPTIONS = { data: "xip", unwritten: "zero" };
+
+export class XiplabTarget implements Target<OpenFile> {
+  private readonly task: Task;
+
+  constructor(task: Task) {
+    this.task = task;
+  }
+
+  mkdir(path: string): void {
+    this.task.mkdir(nameFromUtf8(path), 0o777);
+  }
+
+  create(path: string): void {
+    this.task.close(this.task.open(nameFromUtf8(path), O_CREAT | O_EXCL | O_WRONLY, 0o666));
+  }
+
+  openReadWrite(path: string): OpenFile {
+    return this.task.open(nameFromUtf8(path), O_RDWR, 0);
+  }
+
+  openAppend(path: string): OpenFile {
+    return this.task.open(nameFromUtf8(path), O_WRONLY | O_APPEND, 0);
+  }
+
+  close(handle: OpenFile): void {
+    this.task.close(handle);
+  }
+
+  stat(path: string): number {
+    return this.task.stat(nameFromUtf8(path)).size;
+  }
+
+  rename(from: string, to: string): void {
+    this.task.rename(nameFromUtf8(from), nameFromUtf8(to));
+  }
+
+  unlink(path: string): void {
+    this.task.unlink(nameFromUtf8(path));
+  }
+
+  readdir(path: string): string[] {
+    return this.task.readdir(nameFromUtf8(path)).map(nameToUtf8);
+  }
+
+  pread(handle: OpenFile, buffer: Uint8Array, pos: number): number {
+    return this.task.pread(handle, buffer, 0, buffer.length, pos);
+  }
+
+  pwrite(handle: OpenFile, buffer: Uint8Array, pos: number): number {
+    return this.task.pwrite(handle, buffer, 0, buffer.length, pos);
+  }
+
+  append(handle: OpenFile, buffer: Uint8Array): number {
+    return this.task.write(handle, buffer);
+  }
+
+  truncate(handle: OpenFile, size: number): void {
+    this.task.ftruncate(handle, size);
+  }
+
+  dispose(): void {
+    // The device is memory of this process.
+  }
+}

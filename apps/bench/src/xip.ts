@@ -1,0 +1,89 @@
+/**
+ * XIP against the bare copy: the same 64 MiB of bytes, read and overwritten at the same offsets, once
+ * through `Task.pread` and `Task.pwrite`, once with `Uint8Array.set`, in one process and in turn.
+ *
+ * The loops are written out twice, on purpose: one function for both would make its calls
+ * polymorphic, and the bare copy would pay for that.
+ */
+import { O_CREAT, O_RDWR, type OpenFile, type Name, type Task } from "@xiplab/core";
+import type { Batch } from "./batch.ts";
+import { FILE_BYTES, IO_BYTES, randomOffsets } from "./operations.ts";
+import { MEMCPY, type TargetName, XIPLAB } from "./protocol.ts";
+import { openTask } from "./targets/xiplab.ts";
+
+const SEQUENTIAL_BYTES = 2 ** 20;
+const RANDOM_OFFSETS = 4_096;
+
+type Pair = ReadonlyMap<TargetName, Batch>;
+
+/** Batches of one row: ours, and the bare copy. */
+export function prepareXip(op: string): Pair {
+  const overwrite = op.startsWith("xip overwrite");
+  const offsets = op.endsWith("random") ? randomOffsets(RANDOM_OFFSETS) : sequentialOffsets();
+  const bytes = op.endsWith("random") ? IO_BYTES : SEQUENTIAL_BYTES;
+  return overwrite ? overwrites(offsets, bytes) : reads(offsets, bytes);
+}
+
+function reads(offsets: readonly number[], bytes: number): Pair {
+  const { task, file } = writtenFile();
+  const memory = writtenMemory();
+  const target = new Uint8Array(bytes);
+  const xiplab: Batch = {
+    ops: offsets.length,
+    run: () => {
+      for (const offset of offsets) task.pread(file, target, 0, bytes, offset);
+    },
+  };
+  const memcpy: Batch = {
+    ops: offsets.length,
+    run: () => {
+      for (const offset of offsets) target.set(memory.subarray(offset, offset + bytes));
+    },
+  };
+  return new Map([
+    [XIPLAB, xiplab],
+    [MEMCPY, memcpy],
+  ]);
+}
+
+function overwrites(offsets: readonly number[], bytes: number): Pair {
+  const { task, file } = writtenFile();
+  const memory = writtenMemory();
+  const source = new Uint8Array(bytes).fill(0xa5);
+  const xiplab: Batch = {
+    ops: offsets.length,
+    run: () => {
+      for (const offset of offsets) task.pwrite(file, source, 0, bytes, offset);
+    },
+  };
+  const memcpy: Batch = {
+    ops: offsets.length,
+    run: () => {
+      for (const offset of offsets) memory.set(source, offset);
+    },
+  };
+  return new Map([
+    [XIPLAB, xiplab],
+    [MEMCPY, memcpy],
+  ]);
+}
+
+function sequentialOffsets(): number[] {
+  return Array.from(
+    { length: FILE_BYTES / SEQUENTIAL_BYTES },
+    (_, index) => index * SEQUENTIAL_BYTES,
+  );
+}
+
+/** A file whose every byte was written, so that no page of the memory is touched first on the clock. */
+function writtenFile(): { task: Task; file: OpenFile } {
+  const task = openTask({ files: 1_000, bytes: 2 * FILE_BYTES });
+  const file = task.open("/file" as Name, O_CREAT | O_RDWR, 0o600);
+  const chunk = new Uint8Array(SEQUENTIAL_BYTES).fill(0x5a);
+  for (const offset of sequentialOffsets()) task.pwrite(file, chunk, 0, chunk.length, offset);
+  return { task, file };
+}
+
+function writtenMemory(): Uint8Array {
+  return new Uint8Array(FILE_BYTES).fill(0x5a);
+}
