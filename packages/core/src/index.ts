@@ -10,4 +10,6 @@ export * from "./spec/personality.ts";
 export * from "./spec/units.ts";
 export * from "./spec/xip.ts";
 export * from "./pmem/observer.ts";
-export { Pmem } from "./pmem/pmem.ts";
+export { Pmem, type SegmentSource } from "./pmem/pmem.ts";
+export { createPmem, ObservedPmem, type PmemOptions } from "./pmem/observed.ts";
+export { Recorder } from "./pmem/recorder.ts";
