@@ -5,7 +5,7 @@
  * crash states in the same order, so that an id (see `id.ts`) is enough to find one again.
  */
 import type { PersistenceDomain, Personality } from "@xiplab/core";
-import type { Operation } from "./operation.ts";
+import type { Operation } from "@xiplab/testkit";
 
 /** One design under one small piece of work. */
 export interface CrashCase {
