@@ -190,6 +190,13 @@ export interface Personality {
   readonly mountOptions: OptionTable;
   /** Is this an image of this format? Looks at magic numbers only; never throws. */
   probe(device: PmemDevice): boolean;
+  /**
+   * Mount options that mkfs stored in the image, as ext4's s_mount_opts: `mount` starts from them,
+   * and what the mounter gives wins. A format with a place for them has the mkfs option
+   * `defaultOptions` (text, as `splitOptions` takes it); one without answers an empty record, as it
+   * does where the superblock is not to be trusted. Never throws.
+   */
+  defaultOptions(device: PmemDevice): OptionValues;
   /** Make an empty file system. Deterministic: same device size and options, same bytes. */
   mkfs(device: PmemDevice, context: MkfsContext): void;
   /** Verify, recover if the image is dirty, and mount. Never formats; writes nothing before it has
