@@ -13,3 +13,24 @@ export * from "./pmem/observer.ts";
 export { Pmem, type SegmentSource } from "./pmem/pmem.ts";
 export { createPmem, ObservedPmem, type PmemOptions } from "./pmem/observed.ts";
 export { Recorder } from "./pmem/recorder.ts";
+export { crc32c } from "./disk/crc32c.ts";
+export {
+  bytes,
+  describe,
+  type Field,
+  type FieldType,
+  i64le,
+  type Layout,
+  layoutOf,
+  pad,
+  sizeOf,
+  type Struct,
+  struct,
+  u16be,
+  u16le,
+  u32be,
+  u32le,
+  u64be,
+  u64le,
+  u8,
+} from "./disk/struct.ts";
