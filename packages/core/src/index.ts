@@ -34,3 +34,10 @@ export {
   u64le,
   u8,
 } from "./disk/struct.ts";
+export * from "./pmem/in-flight.ts";
+export {
+  chooseFileOperations,
+  DATA_PATH_OPTIONS,
+  type WriteProtocol,
+  WriteProtocols,
+} from "./data-path.ts";

@@ -122,7 +122,10 @@ export class Mapping {
   readonly inode: Inode;
   /** Regions that programs mapped, so that truncation and new blocks can revoke their pages. */
   readonly regions = new Set<RevocableRegion>();
-  /** Page indices with stores through a mapping that are not flushed (XIP). Made at first use. */
+  /**
+   * Page indices that are newer than the medium: with stores through a mapping that are not flushed
+   * (XIP), or with dirty folios (page cache). Made at first use.
+   */
   dirty: Set<number> | null = null;
   /** The page cache of the file (page-cache paths). Made at first use. */
   folios: Map<number, Folio> | null = null;

@@ -1,0 +1,39 @@
+/** read(2) without a cache: copy from the storage to the caller. */
+import { FsError } from "../spec/errors.ts";
+import type { Inode } from "../spec/inode.ts";
+import { XIP_WRITTEN, type XipRange } from "../spec/xip.ts";
+import { askRange, type Backing } from "./ranges.ts";
+
+/**
+ * Copy up to `length` bytes at `pos` into `target`. The size is sampled once; holes and unwritten
+ * blocks read as zeros (I7). HOT.
+ * @returns bytes copied: 0 at or beyond the end of the file, fewer than asked before a bad line.
+ * @throws FsError EIO where nothing could be copied.
+ */
+export function xipFileRead(
+  backing: Backing,
+  range: XipRange,
+  inode: Inode,
+  pos: number,
+  target: Uint8Array,
+  start: number,
+  length: number,
+): number {
+  const wanted = Math.min(length, inode.size - pos);
+  let done = 0;
+  try {
+    while (done < wanted) {
+      askRange(backing, inode.mapping, pos + done, wanted - done, 0, range);
+      if (range.state === XIP_WRITTEN) {
+        backing.device.load(range.offset, target, start + done, range.length);
+      } else {
+        target.fill(0, start + done, start + done + range.length);
+      }
+      done += range.length;
+    }
+  } catch (error) {
+    // As on Linux, a partial count wins over the error: the next read meets it again.
+    if (!(error instanceof FsError) || done === 0) throw error;
+  }
+  return done;
+}
