@@ -41,3 +41,12 @@ export {
   type WriteProtocol,
   WriteProtocols,
 } from "./data-path.ts";
+export type { Stat } from "./vfs/attributes.ts";
+export { counterClock } from "./vfs/clock.ts";
+export type { VfsEvent, VfsEventKind, VfsListener } from "./vfs/events.ts";
+export { mount, type MountEnvironment, mountOptionTable } from "./vfs/mount.ts";
+export type { OpenFile } from "./vfs/open-file.ts";
+export { type Credentials, ROOT } from "./vfs/permission.ts";
+export { Task } from "./vfs/task.ts";
+export type { TaskOptions } from "./vfs/task-base.ts";
+export { type AttributeChanges, Vfs } from "./vfs/vfs.ts";

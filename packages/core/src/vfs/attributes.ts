@@ -1,0 +1,300 @@
+/** Attributes of an inode: stat, the times that reads and writes move, chmod, chown, utimens. */
+import { FsError } from "../spec/errors.ts";
+import {
+  ATIME,
+  CTIME,
+  INODE_APPEND,
+  INODE_IMMUTABLE,
+  type Inode,
+  MTIME,
+  type Timespec,
+} from "../spec/inode.ts";
+import {
+  isDirectory,
+  isRegular,
+  S_IFMT,
+  S_ISGID,
+  S_ISUID,
+  UTIME_NOW,
+  UTIME_OMIT,
+  W_OK,
+} from "../spec/mode.ts";
+import {
+  type Credentials,
+  isInGroup,
+  isInGroupOrRoot,
+  isOwnerOrRoot,
+  modeForGroup,
+  requirePermission,
+} from "./permission.ts";
+import type { Superblock } from "./superblock.ts";
+
+/** What stat(2) gives. Plain numbers: a face makes of them what its callers expect. */
+export interface Stat {
+  readonly dev: number;
+  readonly ino: number;
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly rdev: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Preferred size of reads and writes, bytes. */
+  readonly blksize: number;
+  /** Allocated, in units of 512 bytes. */
+  readonly blocks: number;
+  readonly atimeSec: number;
+  readonly atimeNsec: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+  readonly ctimeSec: number;
+  readonly ctimeNsec: number;
+  /** Time of birth. */
+  readonly btimeSec: number;
+  readonly btimeNsec: number;
+}
+
+const STAT_UNIT = 512;
+const SEC_PER_DAY = 86_400;
+const NSEC_PER_SEC = 1_000_000_000;
+const WRITE_TIMES = MTIME | CTIME;
+const GROUP_EXECUTE = 0o010;
+
+/** HOT. */
+export function statOf(sb: Superblock, inode: Inode): Stat {
+  const { blockSize } = sb.fs;
+  return {
+    dev: sb.dev,
+    ino: inode.ino,
+    mode: inode.mode,
+    nlink: inode.nlink,
+    uid: inode.uid,
+    gid: inode.gid,
+    rdev: inode.rdev,
+    size: inode.size,
+    blksize: blockSize,
+    blocks: inode.blocks * (blockSize / STAT_UNIT),
+    atimeSec: inode.atimeSec,
+    atimeNsec: inode.atimeNsec,
+    mtimeSec: inode.mtimeSec,
+    mtimeNsec: inode.mtimeNsec,
+    ctimeSec: inode.ctimeSec,
+    ctimeNsec: inode.ctimeNsec,
+    btimeSec: inode.btimeSec,
+    btimeNsec: inode.btimeNsec,
+  };
+}
+
+/** Set times to now, in memory: sync finds them. HOT. */
+export function touch(sb: Superblock, inode: Inode, which: number): void {
+  if (!inode.timesDirty) sb.timesDirty.add(inode);
+  inode.touch(which, sb.clock);
+}
+
+/** The data is about to change. HOT. */
+export function modified(sb: Superblock, inode: Inode): void {
+  touch(sb, inode, WRITE_TIMES);
+}
+
+/** The data was read: move the access time as the mount's policy says. HOT. */
+export function accessed(sb: Superblock, inode: Inode): void {
+  if (sb.atime === "noatime" || sb.readOnly) return;
+  if (sb.atime === "strictatime" || isAtimeStale(sb, inode)) touch(sb, inode, ATIME);
+}
+
+/** relatime: not younger than the last change, or a day old. */
+function isAtimeStale(sb: Superblock, inode: Inode): boolean {
+  const { atimeSec, atimeNsec } = inode;
+  if (!isLater(atimeSec, atimeNsec, inode.mtimeSec, inode.mtimeNsec)) return true;
+  if (!isLater(atimeSec, atimeNsec, inode.ctimeSec, inode.ctimeNsec)) return true;
+  return sb.clock.now().sec - atimeSec >= SEC_PER_DAY;
+}
+
+function isLater(sec: number, nsec: number, thanSec: number, thanNsec: number): boolean {
+  return sec > thanSec || (sec === thanSec && nsec > thanNsec);
+}
+
+/**
+ * Somebody without privileges changes the file: what made it run as its owner goes. Called only
+ * where the mode has such a bit.
+ */
+export function removePrivileges(sb: Superblock, credentials: Credentials, inode: Inode): void {
+  if (credentials.uid === 0 || !isRegular(inode.mode)) return;
+  let drop = inode.mode & S_ISUID;
+  if ((inode.mode & GROUP_EXECUTE) !== 0 || !isInGroupOrRoot(credentials, inode)) drop |= S_ISGID;
+  if ((inode.mode & drop) === 0) return;
+  const before = settableOf(inode);
+  inode.mode &= ~drop;
+  update(sb, inode, before);
+}
+
+/** What the vfs itself may change of an inode: kept to go back to if the change fails. */
+interface Settable {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly flags: number;
+  readonly atimeSec: number;
+  readonly atimeNsec: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+  readonly ctimeSec: number;
+  readonly ctimeNsec: number;
+}
+
+function settableOf(inode: Inode): Settable {
+  const { mode, uid, gid, flags, atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
+  const { ctimeSec, ctimeNsec } = inode;
+  return {
+    mode,
+    uid,
+    gid,
+    flags,
+    atimeSec,
+    atimeNsec,
+    mtimeSec,
+    mtimeNsec,
+    ctimeSec,
+    ctimeNsec,
+  };
+}
+
+/** Attributes changed: move ctime, make all of them durable, tell. On failure all are as before. */
+function update(sb: Superblock, inode: Inode, before: Settable): void {
+  touch(sb, inode, CTIME);
+  try {
+    sb.fs.updateInode(inode);
+  } catch (error) {
+    Object.assign(inode, before);
+    throw error;
+  }
+  if (sb.listeners.active)
+    sb.listeners.emit({ kind: "attrib", inode, directory: null, name: null });
+}
+
+/** @throws FsError EROFS, EPERM on an immutable or append-only file */
+function requireChangeable(sb: Superblock, inode: Inode): void {
+  sb.requireWritable();
+  if ((inode.flags & (INODE_IMMUTABLE | INODE_APPEND)) !== 0) {
+    throw new FsError("EPERM", "the file is immutable or append-only");
+  }
+}
+
+/** Set the permission bits. @throws FsError EPERM, EROFS */
+export function chmod(
+  sb: Superblock,
+  credentials: Credentials,
+  inode: Inode,
+  permissions: number,
+): void {
+  requireChangeable(sb, inode);
+  if (!isOwnerOrRoot(credentials, inode)) throw new FsError("EPERM");
+  const before = settableOf(inode);
+  const mode = (inode.mode & S_IFMT) | (permissions & 0o7777);
+  inode.mode = modeForGroup(credentials, inode, mode);
+  update(sb, inode, before);
+}
+
+/**
+ * Give the file to another owner and group; -1 leaves one. Set-id bits of a file that is no
+ * directory go, whoever asks.
+ * @throws FsError EPERM, EROFS
+ */
+export function chown(
+  sb: Superblock,
+  credentials: Credentials,
+  inode: Inode,
+  uid: number,
+  gid: number,
+): void {
+  requireChangeable(sb, inode);
+  const isRoot = credentials.uid === 0;
+  const isOwner = credentials.uid === inode.uid;
+  if (uid !== -1 && !isRoot && !(isOwner && uid === inode.uid)) throw new FsError("EPERM");
+  if (gid !== -1 && !isRoot) {
+    const mayGive = gid === inode.gid || isInGroup(credentials, gid);
+    if (!isOwner || !mayGive) throw new FsError("EPERM");
+  }
+  const before = settableOf(inode);
+  if (!isDirectory(inode.mode)) {
+    let drop = inode.mode & S_ISUID;
+    const isGroupExecutable = (inode.mode & GROUP_EXECUTE) !== 0;
+    if (isGroupExecutable || !isInGroupOrRoot(credentials, inode)) drop |= inode.mode & S_ISGID;
+    // Linux asks for the change of the mode too, which takes an owner.
+    if (drop !== 0 && !isRoot && !isOwner) throw new FsError("EPERM");
+    inode.mode &= ~drop;
+  }
+  if (uid !== -1) inode.uid = uid;
+  if (gid !== -1) inode.gid = gid;
+  update(sb, inode, before);
+}
+
+/** @throws FsError EINVAL */
+function requireTime(time: Timespec): void {
+  const { nsec } = time;
+  if (nsec === UTIME_NOW || nsec === UTIME_OMIT) return;
+  if (!Number.isInteger(nsec) || nsec < 0 || nsec >= NSEC_PER_SEC) {
+    throw new FsError("EINVAL", "nanoseconds are 0 to 999,999,999");
+  }
+  if (!Number.isSafeInteger(time.sec)) throw new FsError("EINVAL", "seconds");
+}
+
+/** Are both times to be left? Then nothing is looked at, not even the path. */
+export function isNoTime(atime: Timespec, mtime: Timespec): boolean {
+  requireTime(atime);
+  requireTime(mtime);
+  return atime.nsec === UTIME_OMIT && mtime.nsec === UTIME_OMIT;
+}
+
+/**
+ * Set access and modification time; nsec may be UTIME_NOW or UTIME_OMIT. Who may only write the file
+ * may set both to now, and nothing else.
+ * @throws FsError EPERM, EACCES, EROFS, EINVAL
+ */
+export function utimens(
+  sb: Superblock,
+  credentials: Credentials,
+  inode: Inode,
+  atime: Timespec,
+  mtime: Timespec,
+): void {
+  if (isNoTime(atime, mtime)) return;
+  sb.requireWritable();
+  if (atime.nsec === UTIME_NOW && mtime.nsec === UTIME_NOW) {
+    if ((inode.flags & INODE_IMMUTABLE) !== 0) throw new FsError("EPERM", "the file is immutable");
+    if (!isOwnerOrRoot(credentials, inode)) requirePermission(sb, credentials, inode, W_OK);
+  } else {
+    requireChangeable(sb, inode);
+    if (!isOwnerOrRoot(credentials, inode)) throw new FsError("EPERM");
+  }
+  const before = settableOf(inode);
+  if (atime.nsec === UTIME_NOW) {
+    inode.touch(ATIME, sb.clock);
+  } else if (atime.nsec !== UTIME_OMIT) {
+    inode.atimeSec = atime.sec;
+    inode.atimeNsec = atime.nsec;
+  }
+  if (mtime.nsec === UTIME_NOW) {
+    inode.touch(MTIME, sb.clock);
+  } else if (mtime.nsec !== UTIME_OMIT) {
+    inode.mtimeSec = mtime.sec;
+    inode.mtimeNsec = mtime.nsec;
+  }
+  update(sb, inode, before);
+}
+
+/** Set FS_IMMUTABLE_FL and FS_APPEND_FL, as chattr does. @throws FsError EPERM, EROFS */
+export function setFlags(
+  sb: Superblock,
+  credentials: Credentials,
+  inode: Inode,
+  flags: number,
+): void {
+  sb.requireWritable();
+  if (credentials.uid !== 0) throw new FsError("EPERM");
+  const before = settableOf(inode);
+  const known = INODE_IMMUTABLE | INODE_APPEND;
+  inode.flags = (inode.flags & ~known) | (flags & known);
+  update(sb, inode, before);
+}

@@ -1,0 +1,305 @@
+/**
+ * Making and removing names: create, mkdir, mknod, symlink, link, unlink, rmdir, O_TMPFILE. Each
+ * works on a directory and a name; walking there was the caller's.
+ *
+ * Order of the checks is Linux's: what is there (EEXIST, ENOENT), may the mount change (EROFS), may
+ * the caller (EACCES, EPERM), do the types fit, has the design room (EMLINK).
+ */
+import { assert, CorruptionError, FsError } from "../spec/errors.ts";
+import { INODE_APPEND, INODE_IMMUTABLE, type Inode } from "../spec/inode.ts";
+import {
+  isDevice,
+  isDirectory,
+  PATH_MAX,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  S_ISGID,
+  W_OK,
+  X_OK,
+} from "../spec/mode.ts";
+import type { NewInode } from "../spec/personality.ts";
+import type { Name } from "../spec/units.ts";
+import { lookupChild, setChild } from "./dcache.ts";
+import { adopt, evictIfUnused, forgetChildren } from "./icache.ts";
+import {
+  type Credentials,
+  isInGroup,
+  requireMayCreate,
+  requireMayDelete,
+  requirePermission,
+} from "./permission.ts";
+import type { Superblock } from "./superblock.ts";
+
+const GROUP_EXECUTE = 0o010;
+const NO_TARGET = undefined;
+
+/**
+ * A regular file, after the caller found that the name is free.
+ * @throws FsError EROFS, ENOENT, EACCES, ENOSPC
+ */
+export function createFile(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  name: Name,
+  mode: number,
+): Inode {
+  const attributes = newInode(credentials, directory, S_IFREG | (mode & 0o7777), 0, NO_TARGET);
+  return makeChild(sb, credentials, directory, name, attributes);
+}
+
+/** @throws FsError EEXIST, EROFS, EACCES, EMLINK, ENOSPC */
+export function mkdir(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  name: Name,
+  mode: number,
+): Inode {
+  requireFree(sb, directory, name);
+  if (directory.nlink >= sb.fs.linkMax) {
+    requireMayCreate(sb, credentials, directory);
+    throw new FsError("EMLINK");
+  }
+  const attributes = newInode(credentials, directory, S_IFDIR | (mode & 0o1777), 0, NO_TARGET);
+  const made = makeChild(sb, credentials, directory, name, attributes);
+  made.children = new Map<Name, Inode | null>();
+  made.childrenComplete = true;
+  return made;
+}
+
+/** A node of any type but directory and symbolic link; no type means a regular file.
+ * @throws FsError EEXIST, EPERM, EINVAL, EROFS, EACCES, ENOSPC */
+export function mknod(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  name: Name,
+  mode: number,
+  rdev: number,
+): Inode {
+  const type = (mode & S_IFMT) === 0 ? S_IFREG : mode & S_IFMT;
+  requireFree(sb, directory, name);
+  if (isDevice(type)) {
+    requireMayCreate(sb, credentials, directory);
+    if (credentials.uid !== 0) throw new FsError("EPERM");
+    sb.requireCapability(sb.capabilities.deviceNodes, "EPERM");
+  }
+  const device = isDevice(type) ? rdev : 0;
+  const attributes = newInode(credentials, directory, type | (mode & 0o7777), device, NO_TARGET);
+  return makeChild(sb, credentials, directory, name, attributes);
+}
+
+/** May mknod make a node of that type? Asked before the path is looked at.
+ * @throws FsError EPERM for a directory, EINVAL for no type */
+export function requireNodeType(mode: number): void {
+  switch (mode & S_IFMT) {
+    case 0:
+    case S_IFREG:
+    case S_IFCHR:
+    case S_IFBLK:
+    case S_IFIFO:
+    case S_IFSOCK:
+      return;
+    case S_IFDIR:
+      throw new FsError("EPERM");
+    default:
+      throw new FsError("EINVAL", "no such type of node");
+  }
+}
+
+/** @throws FsError ENOENT, ENAMETOOLONG: what no symbolic link may point at */
+export function requireTarget(target: Name): void {
+  if (target.length === 0) throw new FsError("ENOENT", "a symbolic link to nothing");
+  if (target.length >= PATH_MAX) throw new FsError("ENAMETOOLONG");
+}
+
+/** @throws FsError EEXIST, ENOENT, ENAMETOOLONG, EROFS, EACCES, ENOSPC */
+export function symlink(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  name: Name,
+  target: Name,
+): Inode {
+  requireTarget(target);
+  requireFree(sb, directory, name);
+  requireMayCreate(sb, credentials, directory);
+  sb.requireCapability(sb.capabilities.symlinks, "EPERM");
+  const attributes = newInode(credentials, directory, S_IFLNK | 0o777, 0, target);
+  return makeChild(sb, credentials, directory, name, attributes);
+}
+
+/**
+ * A file without a name; gone with its last reference unless it is linked.
+ * @throws FsError EROFS, EACCES, EOPNOTSUPP, ENOSPC
+ */
+export function tmpfile(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  mode: number,
+): Inode {
+  sb.requireWritable();
+  requirePermission(sb, credentials, directory, W_OK | X_OK);
+  sb.requireCapability(sb.capabilities.tmpfile, "EOPNOTSUPP");
+  const attributes = newInode(credentials, directory, S_IFREG | (mode & 0o7777), 0, NO_TARGET);
+  const made = sb.fs.tmpfile(directory, attributes);
+  assert(made.nlink === 0, "a file without a name has no links");
+  adopt(sb, made);
+  return made;
+}
+
+/**
+ * Another name for the inode. `fromTmpfile`: it has no name yet and may get one.
+ * @throws FsError EEXIST, EROFS, EACCES, EPERM, ENOENT, EMLINK, ENOSPC
+ */
+export function link(
+  sb: Superblock,
+  credentials: Credentials,
+  inode: Inode,
+  directory: Inode,
+  name: Name,
+  fromTmpfile: boolean,
+): void {
+  requireFree(sb, directory, name);
+  requireMayCreate(sb, credentials, directory);
+  if ((inode.flags & (INODE_APPEND | INODE_IMMUTABLE)) !== 0) throw new FsError("EPERM");
+  sb.requireCapability(sb.capabilities.hardLinks, "EPERM");
+  if (isDirectory(inode.mode)) throw new FsError("EPERM", "no hard links to directories");
+  if (inode.nlink === 0 && !fromTmpfile) throw new FsError("ENOENT", "the file was removed");
+  if (inode.nlink >= sb.fs.linkMax) throw new FsError("EMLINK");
+  sb.fs.link(directory, name, inode);
+  setChild(sb, directory, name, inode);
+  if (sb.listeners.active) sb.listeners.emit({ kind: "create", inode, directory, name });
+}
+
+/** Remove a name that is no directory's. `slash`: the path ended in one.
+ * @throws FsError ENOENT, EROFS, EISDIR, ENOTDIR, EACCES, EPERM */
+export function unlink(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  name: Name,
+  slash: boolean,
+): void {
+  sb.requireWritable();
+  const victim = requirePresent(sb, directory, name);
+  if (slash) throw new FsError(isDirectory(victim.mode) ? "EISDIR" : "ENOTDIR");
+  requireMayDelete(sb, credentials, directory, victim, false);
+  requireSoundLinks(victim);
+  sb.fs.unlink(directory, name, victim);
+  removed(sb, directory, name, victim);
+}
+
+/** Remove an empty directory.
+ * @throws FsError ENOENT, EROFS, ENOTDIR, ENOTEMPTY, EACCES, EPERM, EBUSY */
+export function rmdir(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  name: Name,
+): void {
+  sb.requireWritable();
+  const victim = requirePresent(sb, directory, name);
+  requireMayDelete(sb, credentials, directory, victim, true);
+  if (!sb.fs.isEmpty(victim)) throw new FsError("ENOTEMPTY");
+  sb.fs.unlink(directory, name, victim);
+  removed(sb, directory, name, victim);
+}
+
+/** The personality took the name away: bring the caches up to that. */
+function removed(sb: Superblock, directory: Inode, name: Name, victim: Inode): void {
+  setChild(sb, directory, name, null);
+  leaveNamespace(sb, directory, victim);
+  if (sb.listeners.active) {
+    sb.listeners.emit({ kind: "delete", inode: victim, directory, name });
+  }
+  evictIfUnused(sb, victim);
+}
+
+/** `victim` lost its name in `directory`; a directory that is in use keeps its way up. */
+export function leaveNamespace(sb: Superblock, directory: Inode, victim: Inode): void {
+  if (!isDirectory(victim.mode)) return;
+  assert(victim.nlink === 0, "a removed directory has no links");
+  forgetChildren(sb, victim);
+  if (victim.references > 0) {
+    victim.parent = directory;
+    directory.references++;
+  }
+}
+
+/**
+ * A file loses a name: the count on the medium must agree with the names that were seen, or it
+ * would be freed under the other name. @throws CorruptionError
+ */
+export function requireSoundLinks(victim: Inode): void {
+  if (isDirectory(victim.mode) || victim.nlink >= victim.dentries) return;
+  throw new CorruptionError({
+    structure: "inode",
+    at: `inode ${victim.ino}`,
+    field: "nlink",
+    found: victim.nlink,
+    expected: `at least ${victim.dentries}`,
+  });
+}
+
+/** Is the name free, and may the mount change? @throws FsError EEXIST, EROFS */
+function requireFree(sb: Superblock, directory: Inode, name: Name): void {
+  if (lookupChild(sb, directory, name) !== null) throw new FsError("EEXIST");
+  sb.requireWritable();
+}
+
+/** @throws FsError ENOENT */
+export function requirePresent(sb: Superblock, directory: Inode, name: Name): Inode {
+  const inode = lookupChild(sb, directory, name);
+  if (inode === null) throw new FsError("ENOENT");
+  return inode;
+}
+
+function makeChild(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  name: Name,
+  attributes: NewInode,
+): Inode {
+  sb.requireWritable();
+  requireMayCreate(sb, credentials, directory);
+  const inode = sb.fs.create(directory, name, attributes);
+  assert(inode.nlink > 0, "what was created has a name");
+  adopt(sb, inode);
+  setChild(sb, directory, name, inode);
+  if (sb.listeners.active) sb.listeners.emit({ kind: "create", inode, directory, name });
+  return inode;
+}
+
+/** Owner, group and set-id bits of what is made in a directory: Linux's inode_init_owner. */
+function newInode(
+  credentials: Credentials,
+  directory: Inode,
+  mode: number,
+  rdev: number,
+  target: Name | undefined,
+): NewInode {
+  const { uid } = credentials;
+  let { gid } = credentials;
+  let finalMode = mode;
+  if ((directory.mode & S_ISGID) !== 0) {
+    gid = directory.gid;
+    if (isDirectory(mode)) {
+      finalMode |= S_ISGID;
+    } else if ((mode & S_ISGID) !== 0 && (mode & GROUP_EXECUTE) !== 0) {
+      // A program for a group that its maker is not in must not run as that group.
+      if (uid !== 0 && !isInGroup(credentials, gid)) finalMode &= ~S_ISGID;
+    }
+  }
+  if (target !== undefined) return { mode: finalMode, uid, gid, rdev, target };
+  return { mode: finalMode, uid, gid, rdev };
+}

@@ -1,0 +1,333 @@
+/**
+ * A mount at the level of inodes: what a face needs that does its own path walk, such as a kernel
+ * through FUSE, and what belongs to the mount as a whole. Programs use `Task`.
+ *
+ * References: `iget`, `lookup`, `mkdir`, `mknod` and `symlink` give an inode with one reference,
+ * which the caller returns by `forget`; an inode that is given to a method must be referenced by the
+ * caller. Errors have a code and no `syscall` or `path`.
+ */
+import { assert, FsError } from "../spec/errors.ts";
+import type { Inode, Timespec } from "../spec/inode.ts";
+import { isDirectory, isSymlink, UTIME_OMIT } from "../spec/mode.ts";
+import type { DirBatch, FsCounters, StatFs } from "../spec/personality.ts";
+import type { Ino, Name } from "../spec/units.ts";
+import { accessed, chmod, chown, type Stat, statOf, utimens } from "./attributes.ts";
+import { lookupChild, parentDirectory } from "./dcache.ts";
+import { getdents } from "./directory.ts";
+import type { VfsListener } from "./events.ts";
+import { begin, iget, release } from "./icache.ts";
+import { fallocate, fsync, lseek, readAt, syncAll, truncatePath, writeAt } from "./io.ts";
+import { link, mkdir, mknod, requireNodeType, rmdir, symlink, unlink } from "./namespace.ts";
+import { closeFile, openAt, openInode } from "./open.ts";
+import type { OpenFile } from "./open-file.ts";
+import { access, type Credentials, requireSearch } from "./permission.ts";
+import { rename } from "./rename.ts";
+import type { Superblock } from "./superblock.ts";
+import { unmount } from "./unmount.ts";
+import { getxattr, listxattr, removexattr, setxattr } from "./xattr.ts";
+
+/** Attributes to set: what is absent stays. Times may have UTIME_NOW or UTIME_OMIT as nsec. */
+export interface AttributeChanges {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly size?: number;
+  readonly atime?: Timespec;
+  readonly mtime?: Timespec;
+}
+
+const OMIT: Timespec = { sec: 0, nsec: UTIME_OMIT };
+
+export class Vfs {
+  /** What the mount keeps; for the classes of this folder. */
+  readonly superblock: Superblock;
+
+  constructor(superblock: Superblock) {
+    this.superblock = superblock;
+  }
+
+  get root(): Inode {
+    return this.superblock.root;
+  }
+
+  /** Nothing is written: mounted so, or corruption was met. */
+  get readOnly(): boolean {
+    return this.superblock.readOnly;
+  }
+
+  /** What the personality counts. */
+  get counters(): FsCounters {
+    return this.superblock.fs.counters;
+  }
+
+  /** Be told of changes. Returns the function that ends it. */
+  onEvent(listener: VfsListener): () => void {
+    return this.superblock.listeners.add(listener);
+  }
+
+  statfs(): StatFs {
+    return this.run((sb) => sb.fs.statfs());
+  }
+
+  /** Everything that was written so far becomes durable. @throws FsError EROFS, ENOSPC, EIO */
+  sync(): void {
+    this.run(syncAll);
+  }
+
+  /**
+   * Write everything back and mark the file system clean; after corruption leave it as it is. With
+   * `force` also while files are open: they are closed, and those without a name are gone.
+   * @throws FsError EBUSY while files are open or mapped; ENOSPC, EIO (still mounted, unless forced)
+   */
+  unmount(force = false): void {
+    this.run((sb) => unmount(sb, force));
+  }
+
+  /** The inode of that number, referenced. A face that keeps numbers gives the generation too.
+   * @throws FsError ESTALE where it is another file by now, or none */
+  iget(ino: Ino, generation?: number): Inode {
+    return this.run((sb) => {
+      const inode = iget(sb, ino);
+      const isOther = generation !== undefined && inode.generation !== generation;
+      if (isOther || inode.nlink === 0) throw new FsError("ESTALE");
+      return this.retain(inode);
+    });
+  }
+
+  /** One more reference. */
+  retain(inode: Inode): Inode {
+    inode.references++;
+    return inode;
+  }
+
+  /** Give `count` references back. The last one of a file without a name frees it. */
+  forget(inode: Inode, count = 1): void {
+    assert(inode.references >= count, "only references that were taken are given back");
+    if (count === 0) return;
+    inode.references -= count - 1;
+    this.run((sb) => release(sb, inode));
+  }
+
+  /** The inode behind a name, referenced. `.` and `..` too. @throws FsError ENOENT, EACCES, ENOTDIR */
+  lookup(credentials: Credentials, directory: Inode, name: Name): Inode {
+    return this.run((sb) => {
+      requireDirectory(credentials, directory);
+      if (name === ".") return this.retain(directory);
+      if (name === "..") return this.retain(parentDirectory(sb, directory));
+      const inode = lookupChild(sb, directory, name);
+      if (inode === null) throw new FsError("ENOENT");
+      return this.retain(inode);
+    });
+  }
+
+  getattr(inode: Inode): Stat {
+    return statOf(this.superblock, inode);
+  }
+
+  /** Set attributes, in the order size, owner, mode, times.
+   * @throws FsError EPERM, EACCES, EROFS, EINVAL, EISDIR, EFBIG, ENOSPC */
+  setattr(credentials: Credentials, inode: Inode, changes: AttributeChanges): Stat {
+    return this.run((sb) => {
+      const { mode, uid, gid, size, atime, mtime } = changes;
+      if (size !== undefined) truncatePath(sb, credentials, inode, size);
+      if (uid !== undefined || gid !== undefined) {
+        chown(sb, credentials, inode, uid ?? -1, gid ?? -1);
+      }
+      if (mode !== undefined) chmod(sb, credentials, inode, mode);
+      if (atime !== undefined || mtime !== undefined) {
+        utimens(sb, credentials, inode, atime ?? OMIT, mtime ?? OMIT);
+      }
+      return statOf(sb, inode);
+    });
+  }
+
+  /** @throws FsError EACCES, EROFS, EPERM */
+  access(credentials: Credentials, inode: Inode, mask: number): void {
+    this.run((sb) => access(sb, credentials, inode, mask));
+  }
+
+  mkdir(credentials: Credentials, directory: Inode, name: Name, mode: number): Inode {
+    return this.run((sb) => {
+      requireNewName(credentials, directory, name);
+      return this.retain(mkdir(sb, credentials, directory, name, mode));
+    });
+  }
+
+  mknod(credentials: Credentials, directory: Inode, name: Name, mode: number, rdev: number): Inode {
+    return this.run((sb) => {
+      requireNodeType(mode);
+      requireNewName(credentials, directory, name);
+      return this.retain(mknod(sb, credentials, directory, name, mode, rdev));
+    });
+  }
+
+  symlink(credentials: Credentials, directory: Inode, name: Name, target: Name): Inode {
+    return this.run((sb) => {
+      requireNewName(credentials, directory, name);
+      return this.retain(symlink(sb, credentials, directory, name, target));
+    });
+  }
+
+  readlink(inode: Inode): Name {
+    return this.run((sb) => {
+      if (!isSymlink(inode.mode)) throw new FsError("EINVAL", "not a symbolic link");
+      accessed(sb, inode);
+      return sb.fs.readlink(inode);
+    });
+  }
+
+  link(credentials: Credentials, inode: Inode, directory: Inode, name: Name): void {
+    this.run((sb) => {
+      requireNewName(credentials, directory, name);
+      link(sb, credentials, inode, directory, name, false);
+    });
+  }
+
+  unlink(credentials: Credentials, directory: Inode, name: Name): void {
+    this.run((sb) => {
+      requireDirectory(credentials, directory);
+      unlink(sb, credentials, directory, name, false);
+    });
+  }
+
+  rmdir(credentials: Credentials, directory: Inode, name: Name): void {
+    this.run((sb) => {
+      requireDirectory(credentials, directory);
+      rmdir(sb, credentials, directory, name);
+    });
+  }
+
+  rename(
+    credentials: Credentials,
+    oldDirectory: Inode,
+    oldName: Name,
+    newDirectory: Inode,
+    newName: Name,
+    flags: number,
+  ): void {
+    this.run((sb) => {
+      requireDirectory(credentials, oldDirectory);
+      requireDirectory(credentials, newDirectory);
+      const source = { directory: oldDirectory, name: oldName, slash: false };
+      const target = { directory: newDirectory, name: newName, slash: false };
+      rename(sb, credentials, source, target, flags);
+    });
+  }
+
+  /** Open an inode; the open file holds a reference of its own. @throws FsError as open(2) */
+  open(credentials: Credentials, inode: Inode, flags: number): OpenFile {
+    return this.run((sb) => openInode(sb, credentials, inode, flags, null, null));
+  }
+
+  /** Open by name, and with O_CREAT make it. Symbolic links are not followed: ELOOP. */
+  openAt(
+    credentials: Credentials,
+    directory: Inode,
+    name: Name,
+    flags: number,
+    mode: number,
+  ): OpenFile {
+    return this.run((sb) => openAt(sb, credentials, directory, name, flags, mode));
+  }
+
+  /** Close; record locks of `owner` on the file go too, as on a close(2) of its process. */
+  close(file: OpenFile, owner: object = file): void {
+    this.run((sb) => closeFile(sb, file, owner));
+  }
+
+  /** HOT. */
+  read(file: OpenFile, target: Uint8Array, start: number, length: number, pos: number): number {
+    try {
+      return readAt(this.superblock, file, target, start, length, pos);
+    } catch (error) {
+      throw this.superblock.failed(error);
+    }
+  }
+
+  /** HOT. */
+  write(
+    credentials: Credentials,
+    file: OpenFile,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    pos: number,
+  ): number {
+    try {
+      return writeAt(this.superblock, credentials, file, source, start, length, pos);
+    } catch (error) {
+      throw this.superblock.failed(error);
+    }
+  }
+
+  /** Entries from `cookie` on (see directory.ts), "." and ".." included. False: no more. */
+  readdir(file: OpenFile, cookie: number, batch: DirBatch, max: number): boolean {
+    return this.run((sb) => {
+      file.position = cookie;
+      return getdents(sb, file, batch, max);
+    });
+  }
+
+  lseek(file: OpenFile, offset: number, whence: number): number {
+    return this.run((sb) => lseek(sb, file, offset, whence));
+  }
+
+  fallocate(
+    credentials: Credentials,
+    file: OpenFile,
+    mode: number,
+    pos: number,
+    length: number,
+  ): void {
+    this.run((sb) => fallocate(sb, credentials, file, mode, pos, length));
+  }
+
+  fsync(file: OpenFile, datasync: boolean): void {
+    this.run((sb) => fsync(sb, file, datasync));
+  }
+
+  getxattr(credentials: Credentials, inode: Inode, name: Name): Uint8Array {
+    return this.run((sb) => getxattr(sb, credentials, inode, name));
+  }
+
+  setxattr(
+    credentials: Credentials,
+    inode: Inode,
+    name: Name,
+    value: Uint8Array,
+    flags: number,
+  ): void {
+    this.run((sb) => setxattr(sb, credentials, inode, name, value, flags));
+  }
+
+  listxattr(credentials: Credentials, inode: Inode): Name[] {
+    return this.run((sb) => listxattr(sb, credentials, inode));
+  }
+
+  removexattr(credentials: Credentials, inode: Inode, name: Name): void {
+    this.run((sb) => removexattr(sb, credentials, inode, name));
+  }
+
+  /** Every operation of this class: mounted, room in the caches, bad disk turned into EUCLEAN. */
+  private run<T>(operation: (sb: Superblock) => T): T {
+    const sb = this.superblock;
+    try {
+      begin(sb);
+      return operation(sb);
+    } catch (error) {
+      throw sb.failed(error);
+    }
+  }
+}
+
+/** @throws FsError ENOTDIR, EACCES */
+function requireDirectory(credentials: Credentials, directory: Inode): void {
+  if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
+  requireSearch(credentials, directory);
+}
+
+/** @throws FsError ENOTDIR, EACCES, EEXIST for the names that every directory has */
+function requireNewName(credentials: Credentials, directory: Inode, name: Name): void {
+  requireDirectory(credentials, directory);
+  if (name === "." || name === "..") throw new FsError("EEXIST");
+}
