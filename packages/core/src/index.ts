@@ -35,6 +35,8 @@ export {
   u8,
 } from "./disk/struct.ts";
 export * from "./pmem/in-flight.ts";
+export { CostMeter } from "./pmem/cost.ts";
+export * from "./pmem/media-models.ts";
 export {
   chooseFileOperations,
   DATA_PATH_OPTIONS,
@@ -44,6 +46,7 @@ export {
 export type { Stat } from "./vfs/attributes.ts";
 export { counterClock } from "./vfs/clock.ts";
 export type { VfsEvent, VfsEventKind, VfsListener } from "./vfs/events.ts";
+export type { FileLock, HeldLock, LockOwner, LockWait } from "./vfs/locks.ts";
 export { mount, type MountEnvironment, mountOptionTable } from "./vfs/mount.ts";
 export type { OpenFile } from "./vfs/open-file.ts";
 export { type Credentials, ROOT } from "./vfs/permission.ts";

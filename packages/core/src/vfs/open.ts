@@ -23,6 +23,7 @@ import type { Name } from "../spec/units.ts";
 import { lookupChild } from "./dcache.ts";
 import { release } from "./icache.ts";
 import { truncateInode } from "./io.ts";
+import type { LockOwner } from "./locks.ts";
 import { createFile, tmpfile } from "./namespace.ts";
 import { OpenFile, requirePlace } from "./open-file.ts";
 import { type Credentials, isOwnerOrRoot, requirePermission, requireSearch } from "./permission.ts";
@@ -102,14 +103,14 @@ export function openAt(
 
 /** Close it: its locks and its reference go, and with the last reference a file without a name.
  * @throws FsError EBADF if it is closed already */
-export function closeFile(sb: Superblock, file: OpenFile, owner: object): void {
+export function closeFile(sb: Superblock, file: OpenFile, owner: LockOwner): void {
   requirePlace(sb, file);
   assert(sb.openFiles > 0, "an open file was counted");
   file.isOpen = false;
   file.canRead = false;
   file.canWrite = false;
   sb.openFiles--;
-  if (!file.isPath && sb.locks.count > 0) sb.locks.closed(file.inode, file, owner);
+  if (!file.isPath && !sb.locks.isEmpty) sb.locks.closed(file.inode, file, owner);
   release(sb, file.inode);
 }
 

@@ -5,6 +5,7 @@ import { isRegular } from "../spec/mode.ts";
 import type { DirBatch } from "../spec/personality.ts";
 import type { Name } from "../spec/units.ts";
 import { getdents } from "./directory.ts";
+import { flock, getlk, setlk } from "./file-locks.ts";
 import { begin } from "./icache.ts";
 import {
   fallocate,
@@ -18,6 +19,7 @@ import {
   writeAt,
   writeVector,
 } from "./io.ts";
+import type { FileLock, HeldLock, LockOwner, LockWait } from "./locks.ts";
 import { mapFile } from "./mmap.ts";
 import { closeFile, openPath } from "./open.ts";
 import { type OpenFile, requireFile } from "./open-file.ts";
@@ -175,6 +177,41 @@ export class TaskFiles extends TaskNames {
       return getdents(this.sb, file, batch, max);
     } catch (error) {
       throw this.failed(error, "scandir");
+    }
+  }
+
+  /**
+   * flock(2): LOCK_SH, LOCK_EX, LOCK_UN. Never blocks: with `granted` it waits where it would fail,
+   * and calls that, inside the call that makes way, when the lock is there. Returns null if nothing
+   * is to wait for. @throws FsError EBADF, EINVAL, EAGAIN
+   */
+  flock(file: OpenFile, operation: number, granted?: () => void): LockWait | null {
+    try {
+      return flock(this.sb, file, operation, granted);
+    } catch (error) {
+      throw this.failed(error, "flock");
+    }
+  }
+
+  /** The record lock that stands in the way of `lock`, or null. @throws FsError EBADF, EINVAL */
+  getlk(file: OpenFile, owner: LockOwner, lock: FileLock): HeldLock | null {
+    try {
+      return getlk(this.sb, file, owner, lock);
+    } catch (error) {
+      throw this.failed(error, "fcntl");
+    }
+  }
+
+  /**
+   * Lock or unlock a range of bytes for `owner`: this task for a POSIX lock (closing any of its open
+   * files of the inode gives it up), the open file itself for one of the open file (OFD). `granted`
+   * as with flock. @throws FsError EBADF, EINVAL, EAGAIN, EDEADLK
+   */
+  setlk(file: OpenFile, owner: LockOwner, lock: FileLock, granted?: () => void): LockWait | null {
+    try {
+      return setlk(this.sb, file, owner, lock, granted);
+    } catch (error) {
+      throw this.failed(error, "fcntl");
     }
   }
 

@@ -15,8 +15,10 @@ import { accessed, chmod, chown, type Stat, statOf, utimens } from "./attributes
 import { lookupChild, parentDirectory } from "./dcache.ts";
 import { getdents } from "./directory.ts";
 import type { VfsListener } from "./events.ts";
+import { flock, getlk, setlk } from "./file-locks.ts";
 import { begin, iget, release } from "./icache.ts";
 import { fallocate, fsync, lseek, readAt, syncAll, truncatePath, writeAt } from "./io.ts";
+import type { FileLock, HeldLock, LockOwner, LockWait } from "./locks.ts";
 import { link, mkdir, mknod, requireNodeType, rmdir, symlink, unlink } from "./namespace.ts";
 import { closeFile, openAt, openInode } from "./open.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -231,7 +233,7 @@ export class Vfs {
   }
 
   /** Close; record locks of `owner` on the file go too, as on a close(2) of its process. */
-  close(file: OpenFile, owner: object = file): void {
+  close(file: OpenFile, owner: LockOwner = file): void {
     this.run((sb) => closeFile(sb, file, owner));
   }
 
@@ -284,6 +286,21 @@ export class Vfs {
 
   fsync(file: OpenFile, datasync: boolean): void {
     this.run((sb) => fsync(sb, file, datasync));
+  }
+
+  /** See `Task.flock`. */
+  flock(file: OpenFile, operation: number, granted?: () => void): LockWait | null {
+    return this.run((sb) => flock(sb, file, operation, granted));
+  }
+
+  /** See `Task.getlk`. */
+  getlk(file: OpenFile, owner: LockOwner, lock: FileLock): HeldLock | null {
+    return this.run((sb) => getlk(sb, file, owner, lock));
+  }
+
+  /** See `Task.setlk`. */
+  setlk(file: OpenFile, owner: LockOwner, lock: FileLock, granted?: () => void): LockWait | null {
+    return this.run((sb) => setlk(sb, file, owner, lock, granted));
   }
 
   getxattr(credentials: Credentials, inode: Inode, name: Name): Uint8Array {
