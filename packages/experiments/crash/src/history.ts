@@ -126,7 +126,9 @@ export class FileHistory {
 
   /** "4096", or "0, 100 to 200": the legal sizes in words. */
   describeSizes(): string {
-    const words = this.sizes.map(({ low, high }) => (low === high ? `${low}` : `${low} to ${high}`));
+    const words = this.sizes.map(({ low, high }) =>
+      low === high ? `${low}` : `${low} to ${high}`,
+    );
     return [...new Set(words)].join(", ");
   }
 
@@ -145,9 +147,10 @@ export class FileHistory {
       if (value === (newest[pos] ?? 0)) continue;
       if (this.legalAt(pos).includes(value)) continue;
       illegal++;
-      const stale = staleAt < 0 && value !== 0 && (value === MARK || !this.everHeld(pos, value));
-      if (stale) staleAt = pos;
-      else if (lostAt < 0 && value !== MARK) lostAt = pos;
+      if (staleAt >= 0 && lostAt >= 0) continue;
+      const stale = value !== 0 && (value === MARK || !this.everHeld(pos, value));
+      if (stale && staleAt < 0) staleAt = pos;
+      if (!stale && lostAt < 0) lostAt = pos;
     }
     return size === null && illegal === 0 ? null : { size, lostAt, staleAt, illegal };
   }

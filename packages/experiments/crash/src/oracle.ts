@@ -103,7 +103,7 @@ export class Oracle {
   judge(found: FoundTree): Finding[] {
     let best: Finding[] | null = null;
     let bestCost = Infinity;
-    for (const names of [...this.moments, ...this.midways].reverse()) {
+    for (const names of [...this.moments, ...this.midways].toReversed()) {
       const findings = [...compareNames(names, found)];
       // A name that differs weighs more than any content: contents belong to names.
       const cost = findings.length * 2 ** 20;

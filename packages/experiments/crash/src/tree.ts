@@ -107,8 +107,9 @@ function* looseNames(names: Names, others: Names): Iterable<[string, ModelName]>
 
 /** The link count of what moves, and of the directories around it, may be on its way. */
 function loose(name: ModelName, other: ModelName): ModelName {
-  const texts = new Set<string>([...name.attributes, ...other.attributes]);
-  for (const text of [...texts]) {
+  const given = [...name.attributes, ...other.attributes];
+  const texts = new Set(given);
+  for (const text of given) {
     for (const by of [-1, 1]) {
       texts.add(text.replace(/nlink (\d+)/, (_, count) => `nlink ${Number(count) + by}`));
     }

@@ -1,0 +1,122 @@
+/**
+ * Do the run that is to be crashed, and write down every store, flush and fence of it.
+ *
+ * The device is filled with the marker of free space before mkfs, so that a block that a file shows
+ * without having written it says so: operations never write that byte (`MARK` of testkit).
+ *
+ * Marks in the recording: 2i when body operation i begins, 2i+1 when it has returned; the unmount
+ * counts as the operation after the last one. Mount and setup stand before the first mark.
+ */
+import {
+  PAGE_SIZE,
+  PURPOSE_DATA,
+  Pmem,
+  type PmemEvent,
+  Recorder,
+  SEGMENT_SIZE,
+  type SegmentSource,
+  counterClock,
+  createPmem,
+  mount,
+  parseOptions,
+} from "@xiplab/core";
+import { MARK, type ModelLimits, Player, type Result } from "@xiplab/testkit";
+import { domainOf } from "./id.ts";
+import type { CrashCase } from "./types.ts";
+
+/** The case itself does not run: an operation fails that POSIX does not let fail. */
+export class CrashCaseError extends Error {
+  override readonly name = "CrashCaseError";
+}
+
+export interface Recording {
+  /** The image before the first event. */
+  readonly source: SegmentSource;
+  readonly events: readonly PmemEvent[];
+  readonly setupResults: readonly Result[];
+  readonly bodyResults: readonly Result[];
+  readonly limits: ModelLimits;
+  readonly markedPages: number;
+}
+
+export const beginMark = (operation: number): number => 2 * operation;
+export const endMark = (operation: number): number => 2 * operation + 1;
+
+/**
+ * Make the image, do setup and body, unmount, and record from the mount on.
+ * @throws OptionError, and whatever the design throws while nobody cuts the power
+ */
+export function recordRun(crashCase: CrashCase): Recording {
+  const base = makeImage(crashCase);
+  const source = imageSource(base);
+  const recorder = new Recorder();
+  const device = createPmem({
+    size: crashCase.deviceSize,
+    domain: domainOf(crashCase),
+    observers: [recorder],
+    source,
+  });
+  recorder.start();
+  const vfs = mount(crashCase.personality, device, crashCase.mountOptions);
+  const { sizeMax, linkMax } = vfs.superblock.fs;
+  const player = new Player(vfs);
+  const setupResults = crashCase.setup.map((operation) => player.play(operation));
+  vfs.sync();
+  const bodyResults = crashCase.body.map((operation, index) => {
+    recorder.mark(beginMark(index));
+    const result = player.play(operation);
+    recorder.mark(endMark(index));
+    return result;
+  });
+  recorder.mark(beginMark(crashCase.body.length));
+  vfs.unmount(true);
+  recorder.mark(endMark(crashCase.body.length));
+  return {
+    source,
+    events: recorder.events,
+    setupResults,
+    bodyResults,
+    limits: { sizeMax, linkMax },
+    markedPages: countMarkedPages(base),
+  };
+}
+
+/** An empty file system on a device that was full of somebody else's bytes. */
+function makeImage(crashCase: CrashCase): Pmem {
+  const { personality, deviceSize } = crashCase;
+  const device = new Pmem(deviceSize);
+  const marks = new Uint8Array(SEGMENT_SIZE).fill(MARK);
+  for (let at = 0; at < deviceSize; at += SEGMENT_SIZE) {
+    device.store(at, marks, 0, Math.min(SEGMENT_SIZE, deviceSize - at), PURPOSE_DATA);
+  }
+  const options = parseOptions(
+    personality.mkfsOptions,
+    crashCase.mkfsOptions ?? {},
+    `mkfs of ${personality.name}`,
+  );
+  personality.mkfs(device, { clock: counterClock(), options });
+  return device;
+}
+
+/** Lets other devices begin as `image` is: a segment is copied when it is touched. */
+function imageSource(image: Pmem): SegmentSource {
+  return {
+    read: (offset, target) => image.load(offset, target, 0, target.length),
+    isHole: () => false,
+  };
+}
+
+function countMarkedPages(image: Pmem): number {
+  let count = 0;
+  for (let at = 0; at < image.size; at += PAGE_SIZE) {
+    if (image.directAccess(at, PAGE_SIZE).every((byte) => byte === MARK)) count++;
+  }
+  return count;
+}
+
+/** "ENOSPC", or what the operation gave. */
+export function resultText(result: Result): string {
+  if ("error" in result) return result.error;
+  const { ok } = result;
+  return ok instanceof Uint8Array ? `${ok.length} bytes` : `success (${JSON.stringify(ok)})`;
+}

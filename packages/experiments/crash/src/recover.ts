@@ -1,0 +1,122 @@
+/**
+ * What a crash state turns into: mount (which recovers), read everything, unmount, check.
+ *
+ * Whatever is thrown on the way is a finding about the state, the failed assertions of core and of
+ * the personality included: this is the one place that catches them, because a design that runs
+ * into its own assertions after a power cut has lost the file system as well.
+ */
+import {
+  type Name,
+  O_RDONLY,
+  type Pmem,
+  type Stat,
+  Task,
+  type Vfs,
+  describeCorruption,
+  isDirectory,
+  isRegular,
+  isSymlink,
+  mount,
+} from "@xiplab/core";
+import type { Finding } from "./oracle.ts";
+import { type FoundName, type FoundTree, attributesText, joinPath } from "./tree.ts";
+import type { CrashCase } from "./types.ts";
+
+export interface Recovered {
+  /** Null where it could not be read. */
+  readonly tree: FoundTree | null;
+  /** What is broken. */
+  readonly findings: readonly Finding[];
+}
+
+/** A file that claims to be larger is not read: the size is the finding. */
+const CONTENT_MAX = 2 ** 28;
+/** Names in one tree; more come from directories that contain themselves. */
+const NAMES_MAX = 2 ** 20;
+
+/** Recover the image on `device`, which changes; the caller has a snapshot. */
+export function recover(device: Pmem, crashCase: CrashCase): Recovered {
+  const findings: Finding[] = [];
+  let tree: FoundTree | null = null;
+  const step = (what: string, run: () => void): boolean => {
+    try {
+      run();
+      return true;
+    } catch (error) {
+      findings.push({ verdict: "broken", path: null, what, found: errorText(error) });
+      return false;
+    }
+  };
+  let vfs: Vfs | null = null;
+  step("does not mount", () => {
+    vfs = mount(crashCase.personality, device, recoveryOptions(crashCase));
+  });
+  const mounted = vfs as Vfs | null;
+  if (mounted === null) return { tree, findings };
+  step("cannot be read", () => (tree = readTree(mounted)));
+  step("cannot be unmounted", () => mounted.unmount());
+  step("cannot be checked", () => {
+    for (const corruption of crashCase.personality.check(device).findings) {
+      const found = describeCorruption(corruption);
+      findings.push({ verdict: "broken", path: null, what: "check finds", found });
+    }
+  });
+  return { tree, findings };
+}
+
+/** As in the run, but what is only read leaves no access times behind to be written. */
+function recoveryOptions(crashCase: CrashCase): Record<string, string> {
+  const { mountOptions } = crashCase;
+  const chosen = ["relatime", "strictatime"].some((name) => name in mountOptions);
+  return chosen ? { ...mountOptions } : { ...mountOptions, noatime: "1" };
+}
+
+/** Everything that a program sees. @throws FsError, and whatever a broken image makes throw */
+function readTree(vfs: Vfs): FoundTree {
+  const task = new Task(vfs);
+  const xattrs = vfs.superblock.capabilities.xattrs === true;
+  const tree = new Map<string, FoundName>();
+  const pending = ["/"];
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    const found = readName(task, path as Name, xattrs);
+    tree.set(path, found.name);
+    if (tree.size > NAMES_MAX) throw new Error(`more than ${NAMES_MAX} names`);
+    if (!found.directory) continue;
+    for (const name of task.readdir(path as Name)) pending.push(joinPath(path, name));
+  }
+  return tree;
+}
+
+function readName(
+  task: Task,
+  path: Name,
+  xattrs: boolean,
+): { readonly name: FoundName; readonly directory: boolean } {
+  const stat = task.lstat(path);
+  const target = isSymlink(stat.mode) ? task.readlink(path) : "";
+  const values = xattrs ? readXattrs(task, path) : [];
+  const attributes = attributesText(stat, target, values);
+  const content = isRegular(stat.mode) ? readContent(task, path, stat) : null;
+  return { name: { attributes, content }, directory: isDirectory(stat.mode) };
+}
+
+function readXattrs(task: Task, path: Name): Array<readonly [string, Uint8Array]> {
+  const names = task.listxattr(path, false);
+  return names.map((name) => [name, task.getxattr(path, name, false)] as const);
+}
+
+function readContent(task: Task, path: Name, stat: Stat): Uint8Array {
+  if (stat.size > CONTENT_MAX) throw new Error(`${path} claims to have ${stat.size} bytes`);
+  const content = new Uint8Array(stat.size);
+  if (stat.size === 0) return content;
+  const file = task.open(path, O_RDONLY);
+  const length = task.pread(file, content, 0, stat.size, 0);
+  task.close(file);
+  if (length !== stat.size) throw new Error(`${path} ends at ${length}, its size is ${stat.size}`);
+  return content;
+}
+
+/** The name and message of anything that was thrown. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
