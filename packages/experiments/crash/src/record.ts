@@ -20,8 +20,9 @@ import {
   mount,
   parseOptions,
 } from "@xiplab/core";
-import { MARK, type ModelLimits, Player, type Result } from "@xiplab/testkit";
+import { MARK, type ModelLimits, type Result } from "@xiplab/testkit";
 import { domainOf } from "./id.ts";
+import { newPlayer } from "./player.ts";
 import type { CrashCase } from "./types.ts";
 
 /** The case itself does not run: an operation fails that POSIX does not let fail. */
@@ -59,7 +60,7 @@ export function recordRun(crashCase: CrashCase): Recording {
   recorder.start();
   const vfs = mount(crashCase.personality, device, crashCase.mountOptions);
   const { sizeMax, linkMax } = vfs.superblock.fs;
-  const player = new Player(vfs);
+  const player = newPlayer(vfs);
   const setupResults = crashCase.setup.map((operation) => player.play(operation));
   vfs.sync();
   const bodyResults = crashCase.body.map((operation, index) => {
