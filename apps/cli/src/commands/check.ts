@@ -1,0 +1,45 @@
+/** `xip check`: a full fsck that only reads. */
+import { describeCorruption } from "@xiplab/core";
+import { examples, imageOptions, jsonOption } from "../command.ts";
+import { type Context, print, printJson, styleFor } from "../context.ts";
+import { EXIT_DAMAGED, EXIT_OK } from "../exit-codes.ts";
+import { withDevice } from "../image.ts";
+import type { Cli } from "../program.ts";
+import { count } from "../text.ts";
+
+interface CheckOptions {
+  readonly type?: string;
+  readonly json?: boolean;
+}
+
+export function addCheck(cli: Cli): void {
+  const command = cli.program
+    .command("check")
+    .summary("look for errors in the file system; changes nothing")
+    .description("Check the whole file system in an image. Reads only; exit status 3 on errors.")
+    .argument("<image>", "image file")
+    .action((image: string, options: CheckOptions) => cli.run(check(cli.context, image, options)));
+  jsonOption(imageOptions(command));
+  examples(command, ["xip check disk.img", "xip check disk.img --json"]);
+}
+
+async function check(context: Context, image: string, options: CheckOptions): Promise<number> {
+  return withDevice(context, image, { write: false, type: options.type }, (opened) => {
+    const { findings, clean, inodesUsed, blocksUsed } = opened.personality.check(opened.device);
+    const sound = findings.length === 0;
+    if (options.json === true) {
+      const messages = findings.map((finding) => describeCorruption(finding));
+      const personality = opened.personality.name;
+      const result = { image, personality, sound, clean, inodesUsed, blocksUsed };
+      printJson(context, { ...result, findings, messages });
+      return sound ? EXIT_OK : EXIT_DAMAGED;
+    }
+    const style = styleFor(context.out);
+    for (const finding of findings) print(context, describeCorruption(finding));
+    const verdict = sound ? style("green", "sound") : style("red", count(findings.length, "error"));
+    const state = clean ? "cleanly unmounted" : "not cleanly unmounted: the next mount recovers it";
+    const used = `${count(inodesUsed, "inode")}, ${count(blocksUsed, "block")} in use`;
+    print(context, `${image}: ${verdict}, ${state}; ${used}`);
+    return sound ? EXIT_OK : EXIT_DAMAGED;
+  });
+}

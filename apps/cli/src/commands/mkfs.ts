@@ -1,0 +1,145 @@
+/** `xip mkfs`: make an empty file system in a new image. */
+import { lstatSync, realpathSync, renameSync, rmSync, statSync, type Stats } from "node:fs";
+import {
+  mount,
+  mountOptionTable,
+  OptionError,
+  PAGE_SIZE,
+  parseOptions,
+  type Personality,
+} from "@xiplab/core";
+import { examples, jsonOption, optionsArgument, sizeArgument } from "../command.ts";
+import { type Context, hostPath, print, printJson } from "../context.ts";
+import { EXIT_OK } from "../exit-codes.ts";
+import { createImage, systemClock } from "../image.ts";
+import { personalityNamed } from "../personalities.ts";
+import { Problem, usage } from "../problem.ts";
+import type { Cli } from "../program.ts";
+import { formatSize } from "../text.ts";
+
+interface MkfsOptions {
+  readonly size?: number;
+  readonly options?: Record<string, string>;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+/** The mkfs option of formats that keep mount options in the image. */
+const DEFAULT_OPTIONS = "defaultOptions";
+
+export function addMkfs(cli: Cli): void {
+  const command = cli.program
+    .command("mkfs")
+    .summary("make an empty file system in a new image")
+    .description(
+      "Make an empty file system in an image file. Options of mkfs shape the format; mount options " +
+        "are stored in the image, and every later mount starts from them.",
+    )
+    .argument("<personality>", "kind of file system: plain")
+    .argument("<image>", "image file to make")
+    .option("-s, --size <bytes>", "size of the device: 64M, 8G; files are sparse", sizeArgument)
+    .option("-o, --options <name=value,...>", "options of mkfs and mount", optionsArgument)
+    .option("-f, --force", "replace an image that holds something")
+    .action((name: string, image: string, options: MkfsOptions) =>
+      cli.run(mkfs(cli.context, name, image, options)),
+    );
+  jsonOption(command);
+  examples(command, [
+    "xip mkfs plain disk.img --size 64M",
+    "xip mkfs plain disk.img --size 8G -o unwritten=zero,data=xip",
+  ]);
+}
+
+async function mkfs(
+  context: Context,
+  name: string,
+  image: string,
+  options: MkfsOptions,
+): Promise<number> {
+  const personality = personalityNamed(name);
+  const split = splitForMkfs(personality, options.options ?? {});
+  const { path, size } = await chooseTarget(context, image, options);
+  // Made beside it and moved into its place: whatever goes wrong, what was there stays as it was.
+  const making = `${path}.mkfs-${process.pid}`;
+  try {
+    await createImage(making, size, (device) => {
+      personality.mkfs(device, { clock: systemClock, options: split.mkfs });
+      // Proves that the stored options can be mounted with, before anybody relies on them.
+      mount(personality, device, { ro: "1" });
+    });
+    renameSync(making, path);
+  } catch (error) {
+    rmSync(making, { force: true });
+    throw error;
+  }
+  const { defaults } = split;
+  if (options.json === true) {
+    printJson(context, { image, personality: personality.name, size, defaultOptions: defaults });
+  } else {
+    const stored = defaults === "" ? "" : `; mounts start from ${defaults}`;
+    print(context, `${image}: ${personality.name}, ${formatSize(size)}${stored}`);
+  }
+  return EXIT_OK;
+}
+
+interface SplitOptions {
+  readonly mkfs: Record<string, string>;
+  /** As `splitOptions` takes them. */
+  readonly defaults: string;
+}
+
+/** Options that mkfs itself has go to mkfs; mount options become the image's defaults. */
+function splitForMkfs(personality: Personality, given: Record<string, string>): SplitOptions {
+  const { mkfsOptions } = personality;
+  const mountTable = mountOptionTable(personality);
+  const own: Record<string, string> = {};
+  const forMount: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (Object.hasOwn(mkfsOptions, name)) own[name] = value;
+    else if (Object.hasOwn(mountTable, name)) forMount[name] = value;
+    else {
+      const valid = [...Object.keys(mkfsOptions), ...Object.keys(mountTable)].join(", ");
+      throw new OptionError(`${personality.name} has no option '${name}'; valid options: ${valid}`);
+    }
+  }
+  parseOptions(mountTable, forMount, personality.name);
+  const defaults = Object.entries(forMount)
+    .map(([name, value]) => (mountTable[name]!.values === "flag" ? name : `${name}=${value}`))
+    .join(",");
+  if (defaults !== "") {
+    if (!Object.hasOwn(mkfsOptions, DEFAULT_OPTIONS)) {
+      throw usage(
+        `${personality.name} cannot store mount options in the image: ${defaults}`,
+        "give them with -o to the commands that mount it",
+      );
+    }
+    own[DEFAULT_OPTIONS] = defaults;
+  }
+  return { mkfs: parseOptions(mkfsOptions, own, personality.name), defaults };
+}
+
+async function chooseTarget(
+  context: Context,
+  image: string,
+  options: MkfsOptions,
+): Promise<{ path: string; size: number }> {
+  const path = hostPath(context, image);
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there !== undefined) refuseTarget(image, there, options.force === true);
+  const size = options.size ?? there?.size ?? 0;
+  if (size === 0) throw usage("how large is the image to be?", "give --size, such as --size 64M");
+  if (size % PAGE_SIZE !== 0) {
+    throw usage(`the size, ${size} bytes, is not a multiple of the page size, ${PAGE_SIZE}`);
+  }
+  const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return { path: isLink ? realpathSync(path) : path, size };
+}
+
+/** A file without allocated blocks holds nothing: `truncate -s 64M disk.img` makes such. */
+function refuseTarget(image: string, there: Stats, force: boolean): void {
+  if (there.isDirectory()) throw new Problem(`${image}: is a directory, not an image`);
+  if (!there.isFile()) throw new Problem(`${image}: is not a regular file`);
+  if (there.size > 0 && there.blocks > 0 && !force) {
+    throw new Problem(`${image}: holds something already`, "--force replaces it");
+  }
+}

@@ -1,0 +1,146 @@
+/** Opening, mounting and closing an image, with errors that say what is wrong with the file. */
+import { type Stats, statSync } from "node:fs";
+import {
+  type Clock,
+  mount,
+  type OptionValues,
+  PAGE_SIZE,
+  type Personality,
+  type PmemDevice,
+  ROOT,
+  Task,
+  type Timespec,
+  type Vfs,
+} from "@xiplab/core";
+import { type Context, hostPath } from "./context.ts";
+import type { Identity } from "./copy/into-image.ts";
+import { type HostDevice, openHostDevice } from "./host-device.ts";
+import { personalities, personalityNamed, probe } from "./personalities.ts";
+import { asProblem, Problem } from "./problem.ts";
+
+/** What every command that mounts takes from the command line. */
+export interface ReadOptions {
+  readonly type?: string;
+  readonly options?: OptionValues;
+}
+
+export interface OpenedImage {
+  readonly device: PmemDevice;
+  readonly personality: Personality;
+}
+
+export interface Mounted extends OpenedImage {
+  readonly vfs: Vfs;
+  /** Root, with no umask: what is copied keeps its mode. */
+  readonly task: Task;
+}
+
+interface OpenOptions {
+  /** Stores go to the file. Without it the file is not even opened for writing. */
+  readonly write: boolean;
+  /** The name of the personality; probed where it is not given. */
+  readonly type?: string | undefined;
+}
+
+/** The wall clock. */
+export const systemClock: Clock = {
+  now(): Timespec {
+    const ms = Date.now();
+    return { sec: Math.floor(ms / 1000), nsec: (ms % 1000) * 1_000_000 };
+  },
+};
+
+/** Open an image, work on it, close it. @throws Problem, which names the image. */
+export async function withDevice<T>(
+  context: Context,
+  image: string,
+  options: OpenOptions,
+  body: (opened: OpenedImage) => T | Promise<T>,
+): Promise<T> {
+  const wanted = options.type === undefined ? null : personalityNamed(options.type);
+  const path = hostPath(context, image);
+  refuseFile(image, path);
+  let host: HostDevice | null = null;
+  try {
+    host = openHostDevice(path, options.write);
+    const { device } = host;
+    return await body({ device, personality: wanted ?? recognise(image, device) });
+  } catch (error) {
+    throw asProblem(error, image);
+  } finally {
+    host?.close();
+  }
+}
+
+/** As `withDevice`, mounted; unmounted cleanly even when the work fails. */
+export async function withMount<T>(
+  context: Context,
+  image: string,
+  options: OpenOptions & ReadOptions,
+  body: (mounted: Mounted) => T | Promise<T>,
+): Promise<T> {
+  return withDevice(context, image, options, async (opened) => {
+    const given = { ...options.options, ...(options.write ? {} : { ro: "1" }) };
+    const vfs = mount(opened.personality, opened.device, given, { clock: systemClock });
+    const task = new Task(vfs, { credentials: ROOT, umask: 0 });
+    let result: T;
+    try {
+      result = await body({ ...opened, vfs, task });
+    } catch (error) {
+      // By force: whatever the failed work left open. Its error is the one to be told.
+      vfs.unmount(true);
+      throw error;
+    }
+    vfs.unmount();
+    return result;
+  });
+}
+
+/** Make an image file of `size` bytes, which must not be there, and let `body` fill it. */
+export async function createImage(
+  path: string,
+  size: number,
+  body: (device: PmemDevice) => void,
+): Promise<void> {
+  const host = openHostDevice(path, true, size);
+  try {
+    body(host.device);
+  } finally {
+    host.close();
+  }
+}
+
+/** What tells the image apart from every other file of the host. */
+export function imageIdentity(path: string): Identity {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return { dev: stat?.dev ?? -1n, ino: stat?.ino ?? -1n };
+}
+
+function refuseFile(image: string, path: string): void {
+  const stat: Stats | undefined = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    throw new Problem(
+      `${image}: no such file`,
+      `make an image with: xip mkfs ${personalities[0]!.name} ${image} --size 64M`,
+    );
+  }
+  if (stat.isDirectory()) throw new Problem(`${image}: is a directory, not an image`);
+  if (!stat.isFile()) throw new Problem(`${image}: is not a regular file`);
+  if (stat.size === 0) throw new Problem(`${image}: is empty, and no image`);
+  if (stat.size % PAGE_SIZE !== 0) {
+    throw new Problem(
+      `${image}: no image has ${stat.size} bytes: that is no multiple of ${PAGE_SIZE}`,
+      "it may have been cut short on its way here",
+    );
+  }
+}
+
+function recognise(image: string, device: PmemDevice): Personality {
+  const found = probe(device);
+  if (found !== null) return found;
+  const known = personalities.map((one) => one.name).join(", ");
+  throw new Problem(
+    `${image}: no file system was recognised in it`,
+    `known: ${known}; -t NAME takes it for one anyway`,
+  );
+}

@@ -1,0 +1,48 @@
+/**
+ * A progress bar on stderr, for what takes longer than a second, on a terminal only.
+ *
+ * ora draws it. It must leave stdin alone (`discardStdin: false`): in raw mode Ctrl-C would be a
+ * key press, to be read when the work lets go of the event loop, instead of a signal.
+ */
+import ora, { type Ora } from "ora";
+import type { Context } from "./context.ts";
+
+/** Milliseconds before a bar shows. */
+const PATIENCE_MS = 1000;
+const BAR_CELLS = 24;
+
+export interface Progress {
+  /** `done` of `total` in any unit; `what` is said beside the bar. */
+  update(done: number, total: number, what: string): void;
+  stop(): void;
+}
+
+/** A bar of `cells` characters. Pure. */
+export function bar(done: number, total: number, cells: number): string {
+  const fraction = total > 0 ? Math.min(1, Math.max(0, done / total)) : 0;
+  const full = Math.floor(fraction * cells);
+  return "█".repeat(full) + "░".repeat(cells - full);
+}
+
+/** Shows nothing at all unless stderr is a terminal. */
+export function startProgress(context: Context, label: string): Progress {
+  if (context.err.isTTY !== true) return { update: () => {}, stop: () => {} };
+  const begun = performance.now();
+  let spinner: Ora | null = null;
+  return {
+    update(done, total, what) {
+      if (spinner === null) {
+        if (performance.now() - begun < PATIENCE_MS) return;
+        spinner = ora({ stream: context.err as NodeJS.WriteStream, discardStdin: false });
+        if (context.env["NO_COLOR"]) spinner.color = false;
+        spinner.start();
+      }
+      const percent = total > 0 ? Math.floor((100 * done) / total) : 0;
+      spinner.text = `${label} ${bar(done, total, BAR_CELLS)} ${percent}%  ${what}`;
+      spinner.render();
+    },
+    stop() {
+      spinner?.stop();
+    },
+  };
+}

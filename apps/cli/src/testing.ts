@@ -1,0 +1,71 @@
+/** For the tests: runs `xip` as a user does, as a process of its own in a directory of its own. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
+/** Nothing here takes long; a hang has to show as one. */
+const TIMEOUT_MS = 60_000;
+
+export interface Ran {
+  /** Exit code; null where a signal ended it. */
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+  /** stdout, byte for byte. */
+  readonly bytes: Buffer;
+}
+
+/** A temporary directory, and `xip` run from inside it. */
+export class Sandbox {
+  readonly directory = realpathSync(mkdtempSync(join(tmpdir(), "xip-cli-")));
+
+  path(...parts: string[]): string {
+    return join(this.directory, ...parts);
+  }
+
+  /** Run with colours off unless `env` says otherwise. */
+  xip(args: readonly string[], env: Record<string, string> = {}): Ran {
+    return this.xipIn(this.directory, args, env);
+  }
+
+  xipIn(cwd: string, args: readonly string[], env: Record<string, string> = {}): Ran {
+    const result = spawnSync(process.execPath, [MAIN, ...args], {
+      cwd,
+      env: { ...withoutSetting(process.env), ...env },
+      timeout: TIMEOUT_MS,
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    if (result.error !== undefined) throw result.error;
+    return {
+      code: result.status,
+      out: result.stdout.toString(),
+      err: result.stderr.toString(),
+      bytes: result.stdout,
+    };
+  }
+
+  /** Run what must succeed; returns stdout. */
+  ok(...args: string[]): string {
+    const ran = this.xip(args);
+    if (ran.code !== 0) throw new Error(`xip ${args.join(" ")}: ${ran.code}\n${ran.err}`);
+    return ran.out;
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Whatever runs the tests must not reach the program under test. */
+function withoutSetting(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = { ...env };
+  for (const name of Object.keys(kept)) {
+    if (/^(npm_|INIT_CWD|NO_COLOR|FORCE_COLOR|XIP_|VITEST|NODE_OPTIONS)/.test(name)) {
+      delete kept[name];
+    }
+  }
+  return { ...kept, TZ: "UTC" };
+}

@@ -1,0 +1,85 @@
+/** Runs a plan and puts the rows together. The caller says where jobs run. */
+import { assert, type PurposeName } from "@xiplab/core";
+import { designId, isSound, WRITEBACK } from "./design.ts";
+import {
+  type CrashJobResult,
+  type Job,
+  type JobResult,
+  type MeterResult,
+  type Plan,
+  studyJobs,
+  timeJobs,
+  type TimeResult,
+} from "./jobs.ts";
+import { median } from "./percentiles.ts";
+import type { ComparisonRow } from "./row.ts";
+
+/** Does one job: here, or in another thread. */
+export type Execute = (job: Job) => Promise<JobResult>;
+
+export interface CompareHooks {
+  /** Timing jobs: threads that run nothing else. */
+  readonly time: Execute;
+  readonly study: Execute;
+  /** After each job. */
+  readonly onProgress?: (done: number, total: number, job: Job) => void;
+}
+
+/** Everything that was measured, one row per design, medium and workload, in the plan's order. */
+export async function comparePlan(plan: Plan, hooks: CompareHooks): Promise<ComparisonRow[]> {
+  const timings = timeJobs(plan);
+  const studies = studyJobs(plan);
+  const total = timings.length + studies.length;
+  let done = 0;
+  const collected = new Map<string, JobResult[]>();
+  const collect = (execute: Execute) => async (job: Job) => {
+    const result = await execute(job);
+    const key = cellKey(job);
+    collected.set(key, [...(collected.get(key) ?? []), result]);
+    hooks.onProgress?.(++done, total, job);
+  };
+  // In parallel as far as the executor has threads; timing first, on its own.
+  await Promise.all(timings.map(collect(hooks.time)));
+  await Promise.all(studies.map(collect(hooks.study)));
+  return plan.workloads.flatMap((workload) =>
+    plan.designs.flatMap((design) =>
+      rowsOf({ design, workload }, collected.get(cellKey({ design, workload })) ?? []),
+    ),
+  );
+}
+
+type CellOf = Pick<Job, "design" | "workload">;
+
+const cellKey = ({ design, workload }: CellOf): string => `${workload} ${designId(design)}`;
+
+/** One cell's results as rows, one per medium. */
+function rowsOf({ design, workload }: CellOf, results: readonly JobResult[]): ComparisonRow[] {
+  const times = results.filter((result): result is TimeResult => result.kind === "time");
+  const metered = results.find((result): result is MeterResult => result.kind === "meter");
+  const crash = results.find((result): result is CrashJobResult => result.kind === "crash");
+  assert(times.length > 0, "a cell was timed");
+  assert(metered !== undefined, "a cell was metered");
+  const perOp = times.map((time) => time.wallNs / time.ops);
+  const { kind: _kind, media, ...shared } = metered;
+  return media.map((one) => ({
+    personality: design.personality,
+    unwritten: design.unwritten ?? WRITEBACK,
+    data: design.data,
+    media: one.media,
+    workload,
+    sound: isSound(design),
+    wallNsPerOp: Math.min(...perOp),
+    wallNsPerOpMedian: median(perOp),
+    rounds: perOp.length,
+    modelledNsPerOp: one.modelledNsPerOp,
+    zeroingShare: zeroingShare(shared.bytes),
+    mediaWriteAmplification: one.mediaWriteAmplification,
+    ...shared,
+    crash: crash?.verdict ?? null,
+  }));
+}
+
+export function zeroingShare(bytes: Readonly<Record<PurposeName, number>>): number {
+  const total = Object.values(bytes).reduce((sum, part) => sum + part, 0);
+  return total === 0 ? 0 : bytes.zeroing / total;
+}
