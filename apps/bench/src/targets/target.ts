@@ -24,11 +24,3 @@ export interface Target<Handle> {
   /** Leave nothing behind on the machine. */
   dispose(): void;
 }
-
-/** What the target is made for. */
-export interface TargetNeeds {
-  /** Files that must fit. */
-  readonly files: number;
-  /** Bytes of file data that must fit. */
-  readonly bytes: number;
-}

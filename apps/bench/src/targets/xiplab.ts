@@ -10,6 +10,7 @@ import {
   O_RDWR,
   O_WRONLY,
   type OpenFile,
+  parseOptions,
   Pmem,
   Task,
 } from "@xiplab/core";
@@ -24,8 +25,24 @@ const clock: Clock = {
   },
 };
 
-/** The default write protocol's guarantees: nothing lost, nothing stale. */
+/** No cache, and the write protocol that Linux chose: nothing lost, nothing stale. */
 const OPTIONS = { data: "xip", unwritten: "zero" };
+
+/** `plain` makes an inode for each 8 KiB of the device: enough for small files and their blocks. */
+const BYTES_PER_FILE = 8192;
+/** Big files, and directories. What is never touched takes no memory. */
+const ROOM_BYTES = 512 * 2 ** 20;
+
+/** A task on a fresh `plain` that has room for `files` small files, and some big ones. */
+export function openTask(files: number): Task {
+  const device = new Pmem(files * BYTES_PER_FILE + ROOM_BYTES);
+  plain.mkfs(device, { clock, options: parseOptions(plain.mkfsOptions, {}, plain.name) });
+  return new Task(mount(plain, device, OPTIONS, { clock }));
+}
+
+export function openXiplab(files: number): { target: XiplabTarget; root: string } {
+  return { target: new XiplabTarget(openTask(files)), root: "" };
+}
 
 export class XiplabTarget implements Target<OpenFile> {
   private readonly task: Task;
