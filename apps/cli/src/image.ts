@@ -1,8 +1,9 @@
 /** Opening, mounting and closing an image, with errors that say what is wrong with the file. */
-import { type Stats, statSync } from "node:fs";
+import * as fs from "node:fs";
 import {
   type Clock,
   mount,
+  openHostFile,
   type OptionValues,
   PAGE_SIZE,
   type Personality,
@@ -14,7 +15,6 @@ import {
 } from "@xiplab/core";
 import { type Context, hostPath } from "./context.ts";
 import type { Identity } from "./copy/into-image.ts";
-import { type HostDevice, openHostDevice } from "./host-device.ts";
 import { personalities, personalityNamed, probe } from "./personalities.ts";
 import { asProblem, Problem } from "./problem.ts";
 
@@ -60,15 +60,17 @@ export async function withDevice<T>(
   const wanted = options.type === undefined ? null : personalityNamed(options.type);
   const path = hostPath(context, image);
   refuseFile(image, path);
-  let host: HostDevice | null = null;
+  fs.accessSync(path, options.write ? fs.constants.R_OK | fs.constants.W_OK : fs.constants.R_OK);
   try {
-    host = openHostDevice(path, options.write);
-    const { device } = host;
-    return await body({ device, personality: wanted ?? recognise(image, device) });
+    const host = openHostFile(fs, path, { readOnly: !options.write });
+    try {
+      const { device } = host;
+      return await body({ device, personality: wanted ?? recognise(image, device) });
+    } finally {
+      host.close();
+    }
   } catch (error) {
     throw asProblem(error, image);
-  } finally {
-    host?.close();
   }
 }
 
@@ -102,7 +104,7 @@ export async function createImage(
   size: number,
   body: (device: PmemDevice) => void,
 ): Promise<void> {
-  const host = openHostDevice(path, true, size);
+  const host = openHostFile(fs, path, { size, create: true });
   try {
     body(host.device);
   } finally {
@@ -112,12 +114,12 @@ export async function createImage(
 
 /** What tells the image apart from every other file of the host. */
 export function imageIdentity(path: string): Identity {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stat = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
   return { dev: stat?.dev ?? -1n, ino: stat?.ino ?? -1n };
 }
 
 function refuseFile(image: string, path: string): void {
-  const stat: Stats | undefined = statSync(path, { throwIfNoEntry: false });
+  const stat = fs.statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
     throw new Problem(
       `${image}: no such file`,

@@ -88,9 +88,14 @@ export function targetIn(task: Task, source: Buffer, destination: Name, several:
 /** @throws Problem where an entry would replace something, and must not. */
 export function refuseConflicts(task: Task, entries: readonly InEntry[], force: boolean): void {
   const conflicts: Name[] = [];
+  const absent = new Set<string>();
   for (const { target, stat } of entries) {
-    const there = task.tryStat(target, false);
-    if (there === null) continue;
+    // Parents come first: what is below a directory that is not there is not there either.
+    const there = absent.has(parentOf(target)) ? null : task.tryStat(target, false);
+    if (there === null) {
+      absent.add(target);
+      continue;
+    }
     if (isDirectory(there.mode) !== stat.isDirectory()) {
       const kinds = stat.isDirectory() ? "a directory" : "no directory";
       throw new Problem(
@@ -232,6 +237,8 @@ function isZero(bytes: Uint8Array, start: number, end: number): boolean {
   for (let index = start; index < end; index++) if (bytes[index] !== 0) return false;
   return true;
 }
+
+const parentOf = (path: Name): string => path.slice(0, path.lastIndexOf("/"));
 
 /** In the same directory, and short enough whatever the name is. */
 function temporaryName(target: Name): Name {
