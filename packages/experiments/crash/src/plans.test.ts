@@ -23,7 +23,7 @@ function flightOf(picture: string): Flight {
     if (!nonTemporal) chainOfLine.set(line, chain);
     chains[chain]!.push(index);
     lines.set(line, [...(lines.get(line) ?? []), index]);
-    stores.push({ offset: 0, bytes: NOTHING, nonTemporal, purpose: 0, chain });
+    stores.push({ offset: 0, bytes: NOTHING, order: index, chain });
   }
   return { stores, chains, lines: [...lines.values()], statesLog2: statesLog2(chains) };
 }
