@@ -1,13 +1,8 @@
 /** Who does an operation. Three users are enough: all rights, an owner, a member of her group. */
 
-export type UserName = "root" | "alice" | "bob";
+import type { Credentials } from "@xiplab/core";
 
-export interface Credentials {
-  readonly uid: number;
-  readonly gid: number;
-  /** Supplementary groups. */
-  readonly groups: readonly number[];
-}
+export type UserName = "root" | "alice" | "bob";
 
 export const USERS: Readonly<Record<UserName, Credentials>> = {
   root: { uid: 0, gid: 0, groups: [] },

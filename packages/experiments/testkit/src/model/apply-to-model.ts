@@ -121,6 +121,7 @@ function playNames(model: ModelFs, o: Operation): Value {
     case "linkFile": {
       const file = fileOf(model, o.slot);
       model.linkNode(file.node, o.path, file.linkable);
+      file.linkable = false;
       return null;
     }
     case "symlink":

@@ -22,6 +22,18 @@ export class Content {
     return [...this.pages.keys()].sort((a, b) => a - b);
   }
 
+  /** Pages that were written or allocated: an upper bound of what the file may occupy. */
+  get pageCount(): number {
+    return this.pages.size;
+  }
+
+  /** Back [pos, end) with pages of zeros where there are none; the size stays. */
+  allocate(pos: number, end: number): void {
+    for (let index = Math.floor(pos / PAGE); index * PAGE < end; index++) {
+      if (!this.pages.has(index)) this.pages.set(index, new Uint8Array(PAGE));
+    }
+  }
+
   /** Up to `length` bytes from `pos`; stops at the size. */
   read(pos: number, length: number): Uint8Array {
     const end = Math.min(pos + length, this.size);
@@ -34,6 +46,7 @@ export class Content {
   }
 
   write(pos: number, bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
     const end = pos + bytes.length;
     for (let at = pos; at < end; at = nextPage(at)) {
       const index = Math.floor(at / PAGE);

@@ -81,6 +81,7 @@ export class ModelFile {
   /** Where a walk with SEEK_DATA and SEEK_HOLE ends. */
   sizeToSeek(): number {
     if (!this.node.isRegular) fail("EINVAL");
+    if (!this.readable) fail("EBADF");
     return this.node.content.size;
   }
 
@@ -88,7 +89,7 @@ export class ModelFile {
   truncate(size: number): void {
     if (size < 0) fail("EINVAL");
     if (!this.node.isRegular || !this.writable) fail("EINVAL");
-    setSize(this.fs, this.node, size, true);
+    setSize(this.fs, this.node, size);
   }
 
   fallocate(mode: number, pos: number, length: number): void {
@@ -110,6 +111,7 @@ export class ModelFile {
     if (what === FALLOC_FL_COLLAPSE_RANGE) content.collapse(pos, length);
     else if (what === FALLOC_FL_INSERT_RANGE) content.insert(pos, length);
     else if (what !== 0) content.zero(pos, pos + length);
+    if (what === 0 || what === FALLOC_FL_ZERO_RANGE) content.allocate(pos, pos + length);
     if (moves) fs.dropPrivatePages(node, pos);
     if (!moves && !keepSize) content.size = Math.max(content.size, pos + length);
   }
@@ -149,14 +151,14 @@ export function truncatePath(fs: ModelFs, path: string, size: number): void {
   if (node.isDirectory) fail("EISDIR");
   if (!node.isRegular) fail("EINVAL");
   fs.permit(node, W_OK);
-  setSize(fs, node, size, false);
+  setSize(fs, node, size);
 }
 
-/** Through an open file the times change even if the size does not. */
-function setSize(fs: ModelFs, node: ModelNode, size: number, always: boolean): void {
+/** The times change even if the size does not. */
+function setSize(fs: ModelFs, node: ModelNode, size: number): void {
   if (size > fs.limits.sizeMax) fail("EFBIG");
   dropPrivileges(fs.who, node);
-  if (always || size !== node.content.size) node.changed(fs.now);
+  node.changed(fs.now);
   node.content.truncate(size);
   fs.dropPrivatePages(node, size);
 }

@@ -9,6 +9,7 @@
  * The order of the checks is part of the behaviour: it decides which error a program sees.
  */
 import {
+  type Credentials,
   O_ACCMODE,
   O_APPEND,
   O_CREAT,
@@ -33,7 +34,7 @@ import {
   W_OK,
   X_OK,
 } from "@xiplab/core";
-import { type Credentials, UMASK, USERS } from "../users.ts";
+import { UMASK, USERS } from "../users.ts";
 import { ModelFile, type ModelRegion } from "./model-file.ts";
 import {
   ModelNode,

@@ -1,5 +1,6 @@
 /** What the model knows of a file, and the rules that look at one file alone. */
 import {
+  type Credentials,
   FsError,
   R_OK,
   S_IFDIR,
@@ -13,7 +14,6 @@ import {
   W_OK,
   X_OK,
 } from "@xiplab/core";
-import type { Credentials } from "../users.ts";
 import { Content } from "./content.ts";
 
 /** Type bits of a socket are 0o14, so types are compared whole, never bit by bit. */

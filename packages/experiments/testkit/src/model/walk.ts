@@ -1,6 +1,5 @@
 /** Path walk of the model: from a path to the place in the tree that it names. */
-import { NAME_MAX, PATH_MAX, SYMLINK_MAX, X_OK } from "@xiplab/core";
-import type { Credentials } from "../users.ts";
+import { type Credentials, NAME_MAX, PATH_MAX, SYMLINK_MAX, X_OK } from "@xiplab/core";
 import { type ModelNode, fail, may } from "./node.ts";
 
 /** A place in the tree: a name in a directory, and what is there. */

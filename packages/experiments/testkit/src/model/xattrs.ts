@@ -62,6 +62,7 @@ function permit(model: ModelFs, node: ModelNode, name: string, want: number): vo
     model.permit(node, want);
     if (name === "user.") fail("EINVAL");
   } else {
+    model.permit(node, want);
     fail("EOPNOTSUPP");
   }
 }

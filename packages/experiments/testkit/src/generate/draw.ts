@@ -1,0 +1,61 @@
+/** What the builders of operations see, and what they share. */
+import type { Capabilities } from "@xiplab/core";
+import type { ModelFs, ModelLimits } from "../model/model-fs.ts";
+import type { FileRef, OperationBody, OperationName } from "../operations.ts";
+import type { Dice } from "./dice.ts";
+import { type Survey, existing, somePos } from "./places.ts";
+
+export interface GeneratorConfig {
+  /** What a design lacks is not asked for. */
+  readonly capabilities?: Partial<Capabilities>;
+  readonly limits?: ModelLimits;
+  /** Pages that all files together may have: keep it well below the device. */
+  readonly pagesMax: number;
+  /** Files, directories and links that may exist at once. */
+  readonly nodesMax: number;
+  /** Largest position of a far write. */
+  readonly farMax: number;
+  /** MAP_SYNC may be asked for. */
+  readonly mapSync: boolean;
+  /** Operations that are never drawn. */
+  readonly exclude?: readonly OperationName[];
+}
+
+export interface Draw {
+  readonly dice: Dice;
+  readonly model: ModelFs;
+  readonly found: Survey;
+  readonly config: GeneratorConfig;
+  /** Modes of fallocate that may be drawn. */
+  readonly fallocModes: readonly number[];
+  /** A number that no operation before had. */
+  readonly seed: number;
+}
+
+/** How often an operation is drawn, relative to the others, and its arguments. */
+export type Builders = Readonly<
+  Partial<Record<OperationName, readonly [weight: number, build: (draw: Draw) => OperationBody]>>
+>;
+
+/** A file by path or by an open slot. */
+export function someFile({ dice, found, model }: Draw): FileRef {
+  const slots = [...model.files.keys()];
+  if (slots.length > 0 && dice.chance(40)) return dice.pick(slots);
+  return existing(dice, found, dice.chance(95) ? found.files : [...found.files, ...found.symlinks]);
+}
+
+/** A position in or around the content of `file`. */
+export function posIn({ dice, model, config }: Draw, file: FileRef): number {
+  return somePos(dice, sizeOf(model, file), config.farMax);
+}
+
+export function sizeOf(model: ModelFs, file: FileRef): number {
+  if (typeof file === "number") return model.files.get(file)?.node.content.size ?? 0;
+  let node = model.root;
+  for (const name of file.split("/").filter((part) => part !== "")) {
+    const next = node.entries.get(name);
+    if (next === undefined) return 0;
+    node = next;
+  }
+  return node.content.size;
+}

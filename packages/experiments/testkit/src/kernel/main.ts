@@ -1,0 +1,149 @@
+/**
+ * The model against the kernel of this machine: `node main.ts DIRECTORY SEED RUNS OPERATIONS`.
+ *
+ * DIRECTORY becomes the root of this process, so that absolute paths mean the same on both sides.
+ * Prints what differs, with the shortest sequence that shows it, and exits with 1.
+ * Root only. Must be run as the main program: it never gets its root or its rights back.
+ */
+import process from "node:process";
+import { FsError } from "@xiplab/core";
+import * as fc from "fast-check";
+import { diffResults, printOperations } from "../compare/results.ts";
+import { diffTrees, quote, type Tree, treeOfModel } from "../compare/tree.ts";
+import { OperationsArbitrary } from "../generate/arbitrary.ts";
+import { DEFAULT_CONFIG } from "../generate/generator.ts";
+import { ANY_TIME, applyToModel } from "../model/apply-to-model.ts";
+import { ModelFs } from "../model/model-fs.ts";
+import type { ModelNode } from "../model/node.ts";
+import type { Operation, Result } from "../operations.ts";
+import { USERS } from "../users.ts";
+import { KernelPlayer } from "./kernel-player.ts";
+import { cString, done, libc } from "./libc.ts";
+
+/** ext4 with 4 KiB blocks: 16 TiB less one block. */
+const EXT4_LIMITS = { sizeMax: (2 ** 32 - 1) * 4096, linkMax: 65_000 };
+const SHRINK_MS = 20_000;
+
+interface Failure {
+  readonly at: number;
+  /** Operations that were refused. */
+  readonly idle: ReadonlySet<number>;
+  readonly message: string;
+}
+
+function main([directory, seed, runs, operations]: string[]): void {
+  done(libc.chroot(cString(directory!)));
+  process.chdir("/");
+  const player = new KernelPlayer();
+  const config = { ...DEFAULT_CONFIG, limits: EXT4_LIMITS };
+  const arbitrary = new OperationsArbitrary(Number(operations), config, SHRINK_MS);
+  const property = fc.property(arbitrary, (sequence) => {
+    const found = compare(player, sequence, arbitrary.isShrinking);
+    if (found === null) return;
+    arbitrary.failure ??= found;
+    throw new Error(found.message);
+  });
+  const details = fc.check(property, { seed: Number(seed), numRuns: Number(runs) });
+  player.reset();
+  if (!details.failed) return;
+  const shortest = details.counterexample?.[0] ?? [];
+  const reason = details.errorInstance instanceof Error ? details.errorInstance.stack : "unknown";
+  process.stdout.write(`seed=${seed}: ${reason}\n${printOperations(shortest)}\n`);
+  process.exitCode = 1;
+}
+
+/** Looks at the whole tree after each operation; to be `quick`, after the last one. */
+function compare(
+  player: KernelPlayer,
+  operations: readonly Operation[],
+  quick: boolean,
+): Failure | null {
+  player.reset();
+  const model = new ModelFs(EXT4_LIMITS);
+  const idle = new Set<number>();
+  let before: [Tree, Tree] = [treeOfModel(model), player.tree()];
+  for (const [index, operation] of operations.entries()) {
+    model.now = { sec: index + 1, nsec: 0 };
+    if (leftOut(model, operation)) continue;
+    const expected = applyToModel(model, operation);
+    const found = player.apply(operation);
+    if ("error" in expected) idle.add(index);
+    const isLast = index >= operations.length - 2;
+    const after: [Tree, Tree] = quick && !isLast ? before : [treeOfModel(model), player.tree()];
+    const message =
+      diffResults(expected, found) ??
+      (quick && !isLast ? null : diffState(before, after, operation, found));
+    if (message !== null) return { at: index, idle, message: `operation ${index}: ${message}` };
+    before = after;
+  }
+  return null;
+}
+
+/**
+ * Which times changed in this operation: the kernel's clock is its own, so only that is compared.
+ * Needs a kernel whose times are fine enough after each look at them (multigrain, Linux 6.13).
+ */
+function diffTimes(before: [Tree, Tree], after: [Tree, Tree]): string | null {
+  const was = before.map(
+    (tree) => new Map([...tree.values()].map((node) => [node.identity, node])),
+  );
+  for (const [path, model] of after[0]) {
+    const kernel = after[1].get(path)!;
+    const [modelWas, kernelWas] = [was[0]!.get(model.identity), was[1]!.get(kernel.identity)];
+    if (modelWas === undefined || kernelWas === undefined) continue;
+    for (const name of ["mtime", "ctime"] as const) {
+      const expected = model.stat[name];
+      if (expected === ANY_TIME || modelWas.stat[name] === ANY_TIME) continue;
+      const changes = expected !== modelWas.stat[name];
+      if (changes === (kernel.stat[name] !== kernelWas.stat[name])) continue;
+      return `${quote(path)}: ${name} ${changes ? "stays" : "changes"}, expected otherwise`;
+    }
+  }
+  return null;
+}
+
+function diffState(
+  before: [Tree, Tree],
+  after: [Tree, Tree],
+  operation: Operation,
+  found: Result,
+): string | null {
+  const difference = diffTrees(...after, { times: false });
+  return difference ?? (timesAreOpen(operation, found) ? null : diffTimes(before, after));
+}
+
+/** ext4 touches the file before it looks at the range: a refused fallocate changes times too. */
+const timesAreOpen = (operation: Operation, found: Result): boolean =>
+  operation.op === "fallocate" && "error" in found;
+
+/** What says nothing about the model. */
+function leftOut(model: ModelFs, operation: Operation): boolean {
+  model.who = USERS.root;
+  if (operation.op === "link" && operation.as !== undefined) {
+    // The sysctl fs.protected_hardlinks forbids most links to the files of others.
+    const node = nodeAt(model, operation.existing, false);
+    return node !== null && node.uid !== USERS[operation.as].uid;
+  }
+  // Without CAP_DAC_READ_SEARCH it depends on who opened the file.
+  if (operation.op === "linkFile") return operation.as !== undefined;
+  // And takes set-user-id away.
+  if (operation.op === "fallocate" && operation.as !== undefined) return operation.mode >= 8;
+  if (!OPENS.has(operation.op)) return false;
+  const path = "path" in operation ? operation.path : "file" in operation ? operation.file : 0;
+  // FIFOs and devices would open what stands behind them.
+  const node = typeof path === "string" ? nodeAt(model, path, true) : null;
+  return node !== null && !node.isRegular && !node.isDirectory;
+}
+
+function nodeAt(model: ModelFs, path: string, follow: boolean): ModelNode | null {
+  try {
+    return model.lookup(path, follow);
+  } catch (error) {
+    if (error instanceof FsError) return null;
+    throw error;
+  }
+}
+
+const OPENS = new Set(["open", "read", "write", "fallocate", "fsync", "extents", "map"]);
+
+main(process.argv.slice(2));
