@@ -36,6 +36,13 @@ export {
 } from "./disk/struct.ts";
 export * from "./pmem/in-flight.ts";
 export { CostMeter } from "./pmem/cost.ts";
+export { FaultInjector, PowerCut } from "./pmem/faults.ts";
+export {
+  type HostFile,
+  type HostFileOptions,
+  type HostFs,
+  openHostFile,
+} from "./pmem/host-file.ts";
 export * from "./pmem/media-models.ts";
 export {
   chooseFileOperations,

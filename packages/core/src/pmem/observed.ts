@@ -36,6 +36,7 @@ export class ObservedPmem extends Pmem {
   private readonly onStores: ReadonlyArray<Hook<"onStore">>;
   private readonly onFlushes: ReadonlyArray<Hook<"onFlush">>;
   private readonly onFences: ReadonlyArray<Hook<"onFence">>;
+  private readonly onSnapshots: ReadonlyArray<Hook<"onSnapshot">>;
 
   constructor(options: PmemOptions) {
     super(options.size, options.domain, options.source);
@@ -45,6 +46,7 @@ export class ObservedPmem extends Pmem {
     this.onStores = observers.filter(has("onStore"));
     this.onFlushes = observers.filter(has("onFlush"));
     this.onFences = observers.filter(has("onFence"));
+    this.onSnapshots = observers.filter(has("onSnapshot"));
   }
 
   override view(offset: number, length: number): DataView {
@@ -113,6 +115,11 @@ export class ObservedPmem extends Pmem {
   override fence(): void {
     for (const observer of this.onFences) observer.onFence();
     super.fence();
+  }
+
+  override snapshot(): void {
+    for (const observer of this.onSnapshots) observer.onSnapshot();
+    super.snapshot();
   }
 
   private announceLoad(offset: number, length: number): void {

@@ -15,6 +15,8 @@ export interface PmemObserver {
   onStore?(offset: number, bytes: Uint8Array, nonTemporal: boolean, purpose: Purpose): void;
   onFlush?(offset: number, length: number): void;
   onFence?(): void;
+  /** A snapshot is about to be taken: the moment to refuse, for who could not follow a rollback. */
+  onSnapshot?(): void;
 }
 
 export const EVENT_STORE = 0;

@@ -32,11 +32,12 @@ const COPY_BY_LOOP_MAX = 64;
 /** What a device holds before anybody stores to it. */
 export interface SegmentSource {
   /**
-   * Read what stands at `offset` into `target`, which holds zeros. Called at most once per segment.
+   * Read what stands at `offset` into `target`, which holds zeros and is the segment's own memory.
+   * Called once per segment, when it comes into being.
    * @throws FsError where it cannot be read.
    */
   read(offset: number, target: Uint8Array): void;
-  /** Is the range known to be zero, without reading it? */
+  /** Is the range, inside a segment that was not read, zero? Asked before zeros are stored there. */
   isHole(offset: number, length: number): boolean;
 }
 
@@ -224,7 +225,7 @@ export class Pmem implements PmemDevice {
       const index = Math.floor((offset + done) / SEGMENT_SIZE);
       const at = offset + done - index * SEGMENT_SIZE;
       const part = Math.min(length - done, SEGMENT_SIZE - at);
-      if (this.segments[index] === undefined && this.isHole(index, at, part)) {
+      if (this.segments[index] === undefined && this.source === null) {
         target.fill(0, start + done, start + done + part);
       } else {
         const segment = this.segments[index] ?? this.makeSegment(index);
