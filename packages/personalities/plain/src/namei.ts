@@ -106,6 +106,7 @@ export class PlainFileSystem extends PlainMapping implements FileSystem {
       this.index(oldDirectory).put(oldName, back.ino, direntType(back.mode), old.unit);
     this.index(newDirectory).put(newName, inode.ino, direntType(inode.mode), unit);
     this.touch(inode, CTIME);
+    if (back !== null) this.touch(back, CTIME);
     this.touch(oldDirectory, MTIME | CTIME);
     this.touch(newDirectory, MTIME | CTIME);
     if (displaced !== null && !exchange) this.dropLink(newDirectory, displaced);
