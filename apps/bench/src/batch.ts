@@ -1,49 +1,65 @@
 /** The unit of timing: a loop over one operation, with what must be undone kept off the clock. */
+import { median } from "./statistics.ts";
 
 export interface Batch {
-  /** Operations that one `run` does. */
+  /** Operations that can be done before `after` must undo them. */
   readonly ops: number;
-  /** Off the clock, before each `run`. */
+  /** Off the clock, before operation 0. */
   before?(): void;
-  run(): void;
-  /** Off the clock, after each `run`. */
+  /** Do the operations [first, end), in order. */
+  run(first: number, end: number): void;
+  /** Off the clock, after the last operation. */
   after?(): void;
-  /** Give back what `prepare` took, check what the operation left. */
+  /** Give back what `prepare` took, check what the operations left. */
   end?(): void;
 }
 
 /** One measurement. Nanoseconds per operation. */
 export interface Slice {
-  readonly wall: number;
-  /** CPU time of the thread, kernel part included: what a busy machine disturbs less. */
-  readonly cpu: number;
+  /** Median over the chunks of the slice. */
+  readonly median: number;
+  /** Mean: with every interruption by the machine and the garbage collector. */
+  readonly mean: number;
 }
 
+/** A chunk is short, so that most are not interrupted, and long against the clock's cost. */
+const CHUNK_MS = 0.2;
+
 /**
- * Run the batch until it was on the clock for `budgetMs` milliseconds, at least once.
+ * Measures one batch, slice by slice. Knows from the slice before how many operations make a chunk.
  *
  * Why an own loop and not tinybench: rounds of different processes alternate, and the undoing of
  * each batch stays off the clock; tinybench runs one task to its end in one process.
  */
-export function measure(batch: Batch, budgetMs: number): Slice {
-  let ops = 0;
-  let wallMs = 0;
-  let cpuUs = 0;
-  while (wallMs < budgetMs) {
-    batch.before?.();
-    const cpu = threadCpu();
-    const start = performance.now();
-    batch.run();
-    wallMs += performance.now() - start;
-    cpuUs += threadCpu() - cpu;
-    batch.after?.();
-    ops += batch.ops;
-  }
-  return { wall: (wallMs * 1e6) / ops, cpu: (cpuUs * 1e3) / ops };
-}
+export class Meter {
+  private readonly batch: Batch;
+  private chunkOps = 1;
 
-/** Microseconds of CPU that this thread used. */
-function threadCpu(): number {
-  const { user, system } = process.threadCpuUsage();
-  return user + system;
+  constructor(batch: Batch) {
+    this.batch = batch;
+  }
+
+  /** Run the batch until it was on the clock for `budgetMs` milliseconds, at least once. */
+  slice(budgetMs: number): Slice {
+    const { batch } = this;
+    const chunks: number[] = [];
+    let ops = 0;
+    let totalMs = 0;
+    while (totalMs < budgetMs) {
+      batch.before?.();
+      for (let first = 0; first < batch.ops; first += this.chunkOps) {
+        const end = Math.min(first + this.chunkOps, batch.ops);
+        const start = performance.now();
+        batch.run(first, end);
+        const took = performance.now() - start;
+        totalMs += took;
+        chunks.push((took * 1e6) / (end - first));
+      }
+      batch.after?.();
+      ops += batch.ops;
+    }
+    const middle = median(chunks);
+    this.chunkOps = Math.max(1, Math.min(batch.ops, Math.round((CHUNK_MS * 1e6) / middle)));
+    return { median: middle, mean: (totalMs * 1e6) / ops };
+  }
 }

@@ -2,7 +2,7 @@
  * The process that measures one target: what it has in its heap, and what V8 made of its code,
  * disturbs no other target. Driven by `run.ts` over the IPC channel.
  */
-import { type Batch, measure } from "./batch.ts";
+import { type Batch, Meter } from "./batch.ts";
 import { makeGrowthTree, Operations, type Scene } from "./operations.ts";
 import type { ChildOptions, Reply, Request, TargetName } from "./protocol.ts";
 import { MEMCPY, XIPLAB } from "./protocol.ts";
@@ -65,15 +65,17 @@ function sceneOf<Handle>(
 async function main(): Promise<void> {
   const opened = await open(JSON.parse(process.argv[2]!) as ChildOptions);
   let batches: ReadonlyMap<TargetName, Batch> = new Map();
+  let meters = new Map<TargetName, Meter>();
   const answer = (request: Request): Reply => {
     switch (request.kind) {
       case "prepare":
         batches = opened.prepare(request.op);
+        meters = new Map([...batches].map(([target, batch]) => [target, new Meter(batch)]));
         // What preparing left behind is not to be collected on the clock.
         globalThis.gc?.();
         return { kind: "done" };
       case "slice":
-        return { kind: "slice", slice: measure(batches.get(request.target)!, request.budgetMs) };
+        return { kind: "slice", slice: meters.get(request.target)!.slice(request.budgetMs) };
       case "end":
         for (const batch of batches.values()) batch.end?.();
         batches = new Map();

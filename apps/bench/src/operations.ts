@@ -12,6 +12,7 @@ export const FILE_BYTES = 64 * 2 ** 20;
 export const IO_BYTES = 4096;
 const APPEND_BYTES = 64;
 const READDIR_ENTRIES = 1_000;
+const READDIR_CALLS = 20;
 /** Files held open in the growth rows: a program has some open, however many exist. */
 const OPEN_FILES = 1_000;
 /** Content of the files that are looked at, not written. */
@@ -105,8 +106,10 @@ function copyString(text: string): string {
 function openClose<Handle>({ target }: Scene<Handle>, paths: readonly string[]): Batch {
   return {
     ops: paths.length,
-    run: () => {
-      for (const path of paths) target.close(target.openReadWrite(path));
+    run: (first, end) => {
+      for (let index = first; index < end; index++) {
+        target.close(target.openReadWrite(paths[index]!));
+      }
     },
   };
 }
@@ -115,8 +118,8 @@ function stat<Handle>({ target }: Scene<Handle>, paths: readonly string[]): Batc
   let total = 0;
   return {
     ops: paths.length,
-    run: () => {
-      for (const path of paths) total += target.stat(path);
+    run: (first, end) => {
+      for (let index = first; index < end; index++) total += target.stat(paths[index]!);
     },
     end: () => check(total >= paths.length * FILE_BYTES_SMALL, "stat gave the sizes"),
   };
@@ -126,8 +129,8 @@ function create<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
   const paths = makePaths(target, `${root}/create`, batchFiles);
   return {
     ops: paths.length,
-    run: () => {
-      for (const path of paths) target.create(path);
+    run: (first, end) => {
+      for (let index = first; index < end; index++) target.create(paths[index]!);
     },
     after: () => {
       for (const path of paths) target.unlink(path);
@@ -149,8 +152,8 @@ function unlink<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
         target.close(handle);
       }
     },
-    run: () => {
-      for (const path of order) target.unlink(path);
+    run: (first, end) => {
+      for (let index = first; index < end; index++) target.unlink(order[index]!);
     },
   };
 }
@@ -160,8 +163,8 @@ function rename<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
   let to = from.map((path) => `${path}.new`);
   return {
     ops: from.length,
-    run: () => {
-      for (let index = 0; index < from.length; index++) target.rename(from[index]!, to[index]!);
+    run: (first, end) => {
+      for (let index = first; index < end; index++) target.rename(from[index]!, to[index]!);
     },
     after: () => {
       [from, to] = [to, from];
@@ -175,9 +178,9 @@ function readdir<Handle>({ target, root }: Scene<Handle>): Batch {
   for (let index = 0; index < READDIR_ENTRIES; index++) target.create(`${directory}/file-${index}`);
   let names: string[] = [];
   return {
-    ops: 1,
-    run: () => {
-      names = target.readdir(directory);
+    ops: READDIR_CALLS,
+    run: (first, end) => {
+      for (let index = first; index < end; index++) names = target.readdir(directory);
     },
     end: () => check(names.length === READDIR_ENTRIES, "readdir gave every name"),
   };
@@ -189,8 +192,8 @@ function pread<Handle>(scene: Scene<Handle>): Batch {
   const buffer = Buffer.alloc(IO_BYTES);
   return {
     ops: offsets.length,
-    run: () => {
-      for (const offset of offsets) target.pread(handle, buffer, offset);
+    run: (first, end) => {
+      for (let index = first; index < end; index++) target.pread(handle, buffer, offsets[index]!);
     },
     end: () => {
       check(buffer[0] === 0x5a, "pread gave what was written");
@@ -205,8 +208,8 @@ function pwrite<Handle>(scene: Scene<Handle>): Batch {
   const buffer = Buffer.alloc(IO_BYTES).fill(0xa5);
   return {
     ops: offsets.length,
-    run: () => {
-      for (const offset of offsets) target.pwrite(handle, buffer, offset);
+    run: (first, end) => {
+      for (let index = first; index < end; index++) target.pwrite(handle, buffer, offsets[index]!);
     },
     end: () => {
       target.pread(handle, buffer.fill(0), offsets[0]!);
@@ -239,8 +242,8 @@ function append<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
   const buffer = Buffer.alloc(APPEND_BYTES).fill(7);
   return {
     ops: batchFiles,
-    run: () => {
-      for (let index = 0; index < batchFiles; index++) target.append(handle, buffer);
+    run: (first, end) => {
+      for (let index = first; index < end; index++) target.append(handle, buffer);
     },
     after: () => {
       check(target.stat(path) === batchFiles * APPEND_BYTES, "every append is there");
@@ -256,8 +259,8 @@ function preadOfMany<Handle>({ target, tree, visits }: Scene<Handle>): Batch {
   const buffer = Buffer.alloc(FILE_BYTES_SMALL);
   return {
     ops: visits,
-    run: () => {
-      for (let index = 0; index < visits; index++) {
+    run: (first, end) => {
+      for (let index = first; index < end; index++) {
         target.pread(handles[index % handles.length]!, buffer, 0);
       }
     },

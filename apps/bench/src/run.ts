@@ -20,10 +20,10 @@ export const QuickPace: Pace = { quick: true, warmMs: 100, sliceMs: 15, rounds: 
 export interface Result {
   readonly op: string;
   readonly target: TargetName;
-  /** Median over rounds, wall time. */
+  /** Median over rounds of the median over chunks. */
   readonly nsPerOp: number;
-  /** Median over rounds, CPU time of the thread: steadier on a busy machine. */
-  readonly cpuNsPerOp: number;
+  /** Median over rounds of the mean: with what the machine and the garbage collector took. */
+  readonly meanNsPerOp: number;
   /** Half the interquartile range of nsPerOp, relative to it. */
   readonly spread: number;
   /** nsPerOp divided by that of the same round of the goal's row, median over rounds. */
@@ -131,18 +131,18 @@ async function measureLanes(lanes: readonly Lane[], pace: Pace, report: Report):
 
 function addResults(lanes: readonly Lane[], report: Report): void {
   for (const { row, target, slices } of lanes) {
-    const walls = slices.map(({ wall }) => wall);
+    const medians = slices.map((slice) => slice.median);
     const base =
       target === row.targets[0] && row.goal !== undefined
         ? lanes.find((lane) => lane.row.op === row.goal!.op && lane.target === row.goal!.target)
         : undefined;
-    const ratios = base?.slices.map(({ wall }, round) => walls[round]! / wall);
+    const ratios = base?.slices.map((slice, round) => medians[round]! / slice.median);
     report.rows.push({
       op: row.op,
       target,
-      nsPerOp: median(walls),
-      cpuNsPerOp: median(slices.map(({ cpu }) => cpu)),
-      spread: spread(walls),
+      nsPerOp: median(medians),
+      meanNsPerOp: median(slices.map(({ mean }) => mean)),
+      spread: spread(medians),
       ...(ratios === undefined ? {} : { goal: { ...row.goal!, ratio: median(ratios) } }),
     });
   }

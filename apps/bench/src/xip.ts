@@ -30,14 +30,16 @@ function reads(offsets: readonly number[], bytes: number): Pair {
   const target = new Uint8Array(bytes);
   const xiplab: Batch = {
     ops: offsets.length,
-    run: () => {
-      for (const offset of offsets) task.pread(file, target, 0, bytes, offset);
+    run: (first, end) => {
+      for (let at = first; at < end; at++) task.pread(file, target, 0, bytes, offsets[at]!);
     },
   };
   const memcpy: Batch = {
     ops: offsets.length,
-    run: () => {
-      for (const offset of offsets) target.set(memory.subarray(offset, offset + bytes));
+    run: (first, end) => {
+      for (let at = first; at < end; at++) {
+        target.set(memory.subarray(offsets[at]!, offsets[at]! + bytes));
+      }
     },
   };
   return new Map([
@@ -52,14 +54,14 @@ function overwrites(offsets: readonly number[], bytes: number): Pair {
   const source = new Uint8Array(bytes).fill(0xa5);
   const xiplab: Batch = {
     ops: offsets.length,
-    run: () => {
-      for (const offset of offsets) task.pwrite(file, source, 0, bytes, offset);
+    run: (first, end) => {
+      for (let at = first; at < end; at++) task.pwrite(file, source, 0, bytes, offsets[at]!);
     },
   };
   const memcpy: Batch = {
     ops: offsets.length,
-    run: () => {
-      for (const offset of offsets) memory.set(source, offset);
+    run: (first, end) => {
+      for (let at = first; at < end; at++) memory.set(source, offsets[at]!);
     },
   };
   return new Map([
