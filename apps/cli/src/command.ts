@@ -34,18 +34,23 @@ export const optionsArgument = (
   before: Record<string, string> = {},
 ): Record<string, string> => ({ ...before, ...splitOptions(text) });
 
+/** Parser of a comma-separated list of words, each once. */
+export const wordsArgument = (text: string): string[] => [
+  ...new Set(text.split(",").filter((word) => word !== "")),
+];
+
 /** Parser of a comma-separated list of words out of `valid`. */
 export const listArgument =
   <T extends string>(valid: readonly T[]) =>
   (text: string): T[] => {
-    const words = text.split(",").filter((word) => word !== "");
+    const words = wordsArgument(text);
     for (const word of words) {
       if (!valid.includes(word as T)) {
         throw new InvalidArgumentError(`'${word}' is not one of ${valid.join(", ")}.`);
       }
     }
     if (words.length === 0) throw new InvalidArgumentError(`choose from ${valid.join(", ")}.`);
-    return [...new Set(words)] as T[];
+    return words as T[];
   };
 
 /** Parser of a path inside an image. */

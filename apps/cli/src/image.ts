@@ -33,11 +33,15 @@ export interface Mounted extends OpenedImage {
   readonly vfs: Vfs;
   /** Root, with no umask: what is copied keeps its mode. */
   readonly task: Task;
+  /** Aborted by Ctrl-C, where the command asked for that. */
+  readonly interrupt: AbortSignal;
 }
 
 interface OpenOptions {
   /** Stores go to the file. Without it the file is not even opened for writing. */
   readonly write: boolean;
+  /** Ctrl-C is caught, and the work looks at `interrupt`; a second one ends the process at once. */
+  readonly stoppable?: boolean;
   /** The name of the personality; probed where it is not given. */
   readonly type?: string | undefined;
 }
@@ -81,21 +85,35 @@ export async function withMount<T>(
   options: OpenOptions & ReadOptions,
   body: (mounted: Mounted) => T | Promise<T>,
 ): Promise<T> {
-  return withDevice(context, image, options, async (opened) => {
-    const given = { ...options.options, ...(options.write ? {} : { ro: "1" }) };
-    const vfs = mount(opened.personality, opened.device, given, { clock: systemClock });
-    const task = new Task(vfs, { credentials: ROOT, umask: 0 });
-    let result: T;
-    try {
-      result = await body({ ...opened, vfs, task });
-    } catch (error) {
-      // By force: whatever the failed work left open. Its error is the one to be told.
-      vfs.unmount(true);
-      throw error;
-    }
-    vfs.unmount();
-    return result;
-  });
+  const controller = new AbortController();
+  const onSignal = (): void => controller.abort();
+  const signals = options.stoppable === true ? STOP_SIGNALS : [];
+  for (const signal of signals) process.once(signal, onSignal);
+  try {
+    return await withDevice(context, image, options, async (opened) => {
+      const given = { ...options.options, ...(options.write ? {} : { ro: "1" }) };
+      const vfs = mount(opened.personality, opened.device, given, { clock: systemClock });
+      const task = new Task(vfs, { credentials: ROOT, umask: 0 });
+      return unmountAfter(vfs, () => body({ ...opened, vfs, task, interrupt: controller.signal }));
+    });
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+async function unmountAfter<T>(vfs: Vfs, body: () => T | Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await body();
+  } catch (error) {
+    // By force: whatever the failed work left open. Its error is the one to be told.
+    vfs.unmount(true);
+    throw error;
+  }
+  vfs.unmount();
+  return result;
 }
 
 /** Make an image file of `size` bytes, which must not be there, and let `body` fill it. */

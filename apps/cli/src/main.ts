@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 /** Entry of the `xip` command. */
+import { enableCompileCache } from "node:module";
 import { processContext } from "./context.ts";
-import { runCli } from "./program.ts";
+
+// Halves the time to start: most commands are over in less than what reading our modules takes.
+enableCompileCache();
+const { runCli } = await import("./program.ts");
 
 // `xip ls -R disk.img | head` closes the pipe early: that is no error, and nobody reads on.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

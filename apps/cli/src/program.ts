@@ -1,6 +1,5 @@
 /** The command tree of `xip`: what there is, how it is called, what its exit status means. */
 import { Command, CommanderError } from "commander";
-import { readFileSync } from "node:fs";
 import { addCat } from "./commands/cat.ts";
 import { addCheck } from "./commands/check.ts";
 import { addCompare } from "./commands/compare.ts";
@@ -14,6 +13,7 @@ import { addStat } from "./commands/stat.ts";
 import { type Context, type Style, styleFor } from "./context.ts";
 import { EXIT_OK, EXIT_USAGE, ExitCodeHelp } from "./exit-codes.ts";
 import { report } from "./problem.ts";
+import { version } from "./version.ts";
 
 /** What a command's action returns: its exit code. */
 export type Action = Promise<number>;
@@ -24,11 +24,6 @@ export interface Cli {
   readonly context: Context;
   /** Wrap an action so that its exit code counts. */
   run(action: Promise<number>): Promise<void>;
-}
-
-export function version(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return String((JSON.parse(text) as { version: unknown }).version);
 }
 
 /**

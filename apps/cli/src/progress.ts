@@ -1,10 +1,10 @@
 /**
  * A progress bar on stderr, for what takes longer than a second, on a terminal only.
  *
- * ora draws it. It must leave stdin alone (`discardStdin: false`): in raw mode Ctrl-C would be a
+ * ora draws it, and is loaded when it is needed. It must leave stdin alone (`discardStdin: false`): in raw mode Ctrl-C would be a
  * key press, to be read when the work lets go of the event loop, instead of a signal.
  */
-import ora, { type Ora } from "ora";
+import type { Ora } from "ora";
 import type { Context } from "./context.ts";
 
 /** Milliseconds before a bar shows. */
@@ -29,19 +29,26 @@ export function startProgress(context: Context, label: string): Progress {
   if (context.err.isTTY !== true) return { update: () => {}, stop: () => {} };
   const begun = performance.now();
   let spinner: Ora | null = null;
+  let state: "patient" | "loading" | "shown" | "over" = "patient";
+  const show = async (): Promise<void> => {
+    state = "loading";
+    const { default: ora } = await import("ora");
+    if (state !== "loading") return;
+    spinner = ora({ stream: context.err as NodeJS.WriteStream, discardStdin: false });
+    if (context.env["NO_COLOR"]) spinner.color = false;
+    spinner.start();
+    state = "shown";
+  };
   return {
     update(done, total, what) {
-      if (spinner === null) {
-        if (performance.now() - begun < PATIENCE_MS) return;
-        spinner = ora({ stream: context.err as NodeJS.WriteStream, discardStdin: false });
-        if (context.env["NO_COLOR"]) spinner.color = false;
-        spinner.start();
-      }
+      if (state === "patient" && performance.now() - begun > PATIENCE_MS) void show();
+      if (spinner === null) return;
       const percent = total > 0 ? Math.floor((100 * done) / total) : 0;
       spinner.text = `${label} ${bar(done, total, BAR_CELLS)} ${percent}%  ${what}`;
       spinner.render();
     },
     stop() {
+      state = "over";
       spinner?.stop();
     },
   };

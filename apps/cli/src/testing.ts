@@ -39,12 +39,12 @@ export class Sandbox {
       maxBuffer: 64 * 1024 * 1024,
     });
     if (result.error !== undefined) throw result.error;
-    return {
-      code: result.status,
-      out: result.stdout.toString(),
-      err: result.stderr.toString(),
-      bytes: result.stdout,
-    };
+    const err = result.stderr.toString();
+    // Whatever the input: never a bug of ours, and a stack for those alone who ask.
+    if (env["XIP_DEBUG"] === undefined && /internal error|\n {4}at /.test(err)) {
+      throw new Error(`xip ${args.join(" ")} told of a bug:\n${err}`);
+    }
+    return { code: result.status, out: result.stdout.toString(), err, bytes: result.stdout };
   }
 
   /** Run what must succeed; returns stdout. */

@@ -1,62 +1,12 @@
-/** `xip compare`: several designs over the same memory, on the same work, side by side. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+/** `xip compare`: its command line. What it does is in ../compare/run.ts, loaded when it is asked for. */
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import {
-  type DataPathName,
-  DataPathNames,
-  MediaNames,
-  type MediaName,
-  type WriteProtocolName,
-  WriteProtocolNames,
-} from "@xiplab/core";
-import { comparisonJson, judge, renderComparison, renderVerdicts } from "@xiplab/report";
-import {
-  type Comparison,
-  comparePlan,
-  designsOf,
-  loadTree,
-  makeWorkload,
-  type Plan,
-  replayId,
-  type TreeSnapshot,
-  type WorkloadName,
-  WorkloadNames,
-  type WorkloadOptions,
-} from "@xiplab/workload";
-import { examples, listArgument, numberArgument } from "../command.ts";
-import { makePool } from "../compare/pool.ts";
-import { type Context, hostPath, note, print, styleFor } from "../context.ts";
-import { EXIT_OK, EXIT_VERDICT } from "../exit-codes.ts";
-import { personalities, personalityNamed } from "../personalities.ts";
-import { startProgress } from "../progress.ts";
-import { type Cli, version } from "../program.ts";
-import { count, formatSize } from "../text.ts";
+import { DataPathNames, type MediaName, MediaNames, WriteProtocolNames } from "@xiplab/core";
+import { examples, listArgument, numberArgument, wordsArgument } from "../command.ts";
+import type { CompareOptions } from "../compare/run.ts";
+import type { Cli } from "../program.ts";
 
-interface CompareOptions {
-  readonly tree?: string;
-  readonly quick?: boolean;
-  readonly json?: string;
-  readonly media: MediaName[];
-  readonly unwritten?: WriteProtocolName[];
-  readonly data: DataPathName[];
-  readonly workload: WorkloadName[];
-  readonly seed: number;
-  readonly jobs: number;
-  readonly crash: boolean;
-  readonly replay?: string;
-}
-
-/** More of a tree than this is left out, and said so. */
-const TREE_BYTES_MAX = 24 * 1024 * 1024;
-const TREE_BYTES_MAX_QUICK = 4 * 1024 * 1024;
-const TREE_ENTRIES_MAX = 4000;
-const TREE_ENTRIES_MAX_QUICK = 1000;
 const SEED = 2013;
 const DEFAULT_MEDIA: MediaName[] = ["dram", "optane"];
-/** Readable at 80, and no wider than the figures need. */
-const WIDTH_WITHOUT_TERMINAL = 100;
 
 export function addCompare(cli: Cli): void {
   const command = cli.program
@@ -69,9 +19,11 @@ export function addCompare(cli: Cli): void {
     .argument("[personality...]", "file systems (default: all)")
     .option("--quick", "fewer operations and crash states: a first look in seconds")
     .option("--tree <dir>", "directory that the tree workload copies (default: this repository)")
-    .option("--workload <names>", WorkloadNames.join(", "), listArgument(WorkloadNames), [
-      ...WorkloadNames,
-    ])
+    .option(
+      "--workload <names>",
+      "tree, log, mmap, append-64, append-4k (default: all)",
+      wordsArgument,
+    )
     .option("--unwritten <names>", "write protocols under xip", listArgument(WriteProtocolNames))
     .option("--data <names>", "data paths", listArgument(DataPathNames), [...DataPathNames])
     .option("--media <names>", MediaNames.join(", "), listArgument(MediaNames), DEFAULT_MEDIA)
@@ -81,7 +33,7 @@ export function addCompare(cli: Cli): void {
     .option("--json <file>", "write everything to a file, for programs")
     .option("--replay <id>", "run one crash state again, by its id, and explain it")
     .action((names: string[], options: CompareOptions) =>
-      cli.run(run(cli.context, names, options)),
+      cli.run(import("../compare/run.ts").then(({ run }) => run(cli.context, names, options))),
     );
   examples(command, [
     "xip compare",
@@ -90,129 +42,4 @@ export function addCompare(cli: Cli): void {
     "xip compare --tree ~/src/project --workload tree",
     "xip compare --replay plain/xip/none/log:op1.end.none",
   ]);
-}
-
-async function run(context: Context, names: string[], options: CompareOptions): Promise<number> {
-  const begun = performance.now();
-  for (const name of names) personalityNamed(name);
-  const chosen = names.length > 0 ? names : personalities.map((one) => one.name);
-  const quick = options.quick === true;
-  const tree = options.workload.includes("tree") ? readTree(context, options) : null;
-  const workloadOptions: WorkloadOptions = { seed: options.seed, quick, tree };
-  if (options.replay !== undefined) {
-    print(context, replayId(options.replay, personalities, workloadOptions).text);
-    return EXIT_OK;
-  }
-  const plan: Plan = {
-    designs: designsOf(chosen, options.data, options.unwritten),
-    workloads: options.workload,
-    media: options.media,
-    quick,
-    crash: options.crash,
-  };
-  const rows = await measure(context, plan, workloadOptions, options.jobs);
-  const comparison: Comparison = {
-    meta: {
-      xiplab: version(),
-      node: process.version,
-      platform: `${process.platform} ${process.arch}`,
-      seed: options.seed,
-      quick,
-      command: commandLine(names, options),
-      tree: tree?.summary ?? null,
-      elapsedMs: Math.round(performance.now() - begun),
-    },
-    rows,
-  };
-  if (options.json !== undefined) {
-    writeFileSync(hostPath(context, options.json), comparisonJson(comparison));
-  }
-  return show(context, comparison, workloadOptions);
-}
-
-async function measure(
-  context: Context,
-  plan: Plan,
-  options: WorkloadOptions,
-  threads: number,
-): Promise<Comparison["rows"]> {
-  const timing = makePool(threads, options);
-  const study = makePool(threads, options);
-  const progress = startProgress(context, "compare");
-  try {
-    return await comparePlan(plan, {
-      time: timing.execute,
-      study: study.execute,
-      onProgress: (done, total, job) => progress.update(done, total, `${job.kind} ${job.workload}`),
-    });
-  } finally {
-    progress.stop();
-    await Promise.all([timing.close(), study.close()]);
-  }
-}
-
-function readTree(context: Context, options: CompareOptions): TreeSnapshot {
-  const directory =
-    options.tree === undefined ? defaultTree(context) : hostPath(context, options.tree);
-  const quick = options.quick === true;
-  const bytesMax = quick ? TREE_BYTES_MAX_QUICK : TREE_BYTES_MAX;
-  const entriesMax = quick ? TREE_ENTRIES_MAX_QUICK : TREE_ENTRIES_MAX;
-  const tree = loadTree(directory, { bytesMax, entriesMax });
-  const { skipped } = tree.summary;
-  if (skipped > 0) {
-    const limit = `${formatSize(bytesMax)}, ${count(entriesMax, "entry")}`;
-    note(context, `xip: ${directory}: left ${count(skipped, "entry")} out (limit: ${limit})`);
-  }
-  return tree;
-}
-
-/** The repository that this file belongs to; installed elsewhere, where the user stands. */
-function defaultTree(context: Context): string {
-  const root = fileURLToPath(new URL("../../../../", import.meta.url));
-  const manifest = resolve(root, "package.json");
-  if (!existsSync(manifest)) return context.cwd;
-  const { name } = JSON.parse(readFileSync(manifest, "utf8")) as { name?: unknown };
-  return name === "xiplab-workspace" ? root : context.cwd;
-}
-
-function commandLine(names: readonly string[], options: CompareOptions): string {
-  const words = ["xip", "compare", ...names];
-  if (options.quick === true) words.push("--quick");
-  if (options.tree !== undefined) words.push("--tree", options.tree);
-  words.push("--workload", options.workload.join(","), "--data", options.data.join(","));
-  if (options.unwritten !== undefined) words.push("--unwritten", options.unwritten.join(","));
-  words.push("--media", options.media.join(","), "--seed", String(options.seed));
-  if (!options.crash) words.push("--no-crash");
-  return words.join(" ");
-}
-
-/** Print everything; the exit code says whether the verdicts are as expected. */
-function show(context: Context, comparison: Comparison, options: WorkloadOptions): number {
-  const { meta, rows } = comparison;
-  const style = styleFor(context.out);
-  const titles = Object.fromEntries(
-    [...new Set(rows.map((row) => row.workload))].map((name) => [
-      name,
-      makeWorkload(name as WorkloadName, options).title,
-    ]),
-  );
-  const width = context.out.columns ?? WIDTH_WITHOUT_TERMINAL;
-  print(context, renderComparison(rows, { width, style, titles }));
-  const verdicts = judge(rows);
-  if (rows.some((row) => !row.sound)) {
-    print(
-      context,
-      "\n† negative control: known to be unsound; the crash explorer has to convict it",
-    );
-  }
-  if (verdicts.length > 0) {
-    print(context, `\n${style("bold", "Power cuts")}\n${renderVerdicts(verdicts, style)}`);
-  }
-  const states = verdicts.reduce((sum, verdict) => sum + verdict.states, 0);
-  const seconds = (meta.elapsedMs / 1000).toFixed(1);
-  print(
-    context,
-    `\nseed ${meta.seed}, ${count(states, "crash state")} tried, ${seconds} s, node ${meta.node}`,
-  );
-  return verdicts.every((verdict) => verdict.asExpected) ? EXIT_OK : EXIT_VERDICT;
 }

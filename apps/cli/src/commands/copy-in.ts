@@ -52,7 +52,8 @@ async function run(
   const sources = paths.slice(0, -1).map((path) => hostArgument(context.cwd, path));
   const destination: Name = imagePathArgument(paths.at(-1)!);
   const identity = imageIdentity(hostPath(context, image));
-  return withMount(context, image, { ...options, write: true }, async ({ task }) => {
+  const opening = { ...options, write: true, stoppable: true };
+  return withMount(context, image, opening, async ({ task, interrupt }) => {
     const entries = sources.flatMap((source) =>
       planIn(source, targetIn(task, source, destination, sources.length > 1), identity),
     );
@@ -61,7 +62,7 @@ async function run(
       (sum, { stat }) => sum + (stat.isFile() ? Number(stat.size) : 0),
       0,
     );
-    const tally = new Tally(context, "copy-in", total);
+    const tally = new Tally(context, "copy-in", total, interrupt);
     try {
       await copyIn(task, entries, tally);
       task.syncfs();

@@ -43,7 +43,8 @@ async function run(
   destination: string,
   options: CopyOutOptions,
 ): Promise<number> {
-  return withMount(context, image, { ...options, write: false }, async ({ task }) => {
+  const opening = { ...options, write: false, stoppable: true };
+  return withMount(context, image, opening, async ({ task, interrupt }) => {
     const host = hostArgument(context.cwd, destination);
     const entries = planOut(task, path, targetOut(path, host, destination.endsWith("/")));
     refuseHostConflicts(entries, options.force === true);
@@ -51,7 +52,7 @@ async function run(
       (sum, { stat }) => sum + (isRegular(stat.mode) ? stat.size : 0),
       0,
     );
-    const tally = new Tally(context, "copy-out", total);
+    const tally = new Tally(context, "copy-out", total, interrupt);
     try {
       await copyOut(task, entries, tally);
     } finally {

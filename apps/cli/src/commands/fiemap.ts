@@ -7,7 +7,6 @@ import {
   type Name,
   O_RDONLY,
 } from "@xiplab/core";
-import { renderTable } from "@xiplab/report";
 import { examples, imagePathArgument, jsonOption, mountOptions } from "../command.ts";
 import { type Context, print, printJson, styleFor } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
@@ -39,7 +38,7 @@ async function fiemap(
   path: Name,
   options: FiemapOptions,
 ): Promise<number> {
-  return withMount(context, image, { ...options, write: false }, ({ task }) => {
+  return withMount(context, image, { ...options, write: false }, async ({ task }) => {
     const file = task.open(path, O_RDONLY, 0);
     const size = task.fstat(file).size;
     const extents = task.fiemap(file, 0, Number.MAX_SAFE_INTEGER);
@@ -50,12 +49,14 @@ async function fiemap(
       return EXIT_OK;
     }
     print(context, `${showName(path)}: ${size} bytes in ${count(extents.length, "extent")}`);
-    if (extents.length > 0) print(context, `\n${extentTable(context, extents)}`);
+    if (extents.length > 0) print(context, `\n${await extentTable(context, extents)}`);
     return EXIT_OK;
   });
 }
 
-function extentTable(context: Context, extents: readonly FiemapExtent[]): string {
+async function extentTable(context: Context, extents: readonly FiemapExtent[]): Promise<string> {
+  // Loaded for those who want a table.
+  const { renderTable } = await import("@xiplab/report");
   const style = styleFor(context.out);
   const right = (title: string) => ({ title: [title], align: "right" as const });
   return renderTable(

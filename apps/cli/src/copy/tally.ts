@@ -20,18 +20,15 @@ export class Tally {
   private readonly context: Context;
   private readonly progress: Progress;
   private readonly total: number;
-  private readonly interrupt = new AbortController();
-  private readonly onInterrupt = (): void => this.interrupt.abort();
+  private readonly interrupt: AbortSignal;
   private lastTurn = performance.now();
 
-  /** `total`: bytes that are to be copied. */
-  constructor(context: Context, label: string, total: number) {
+  /** `total`: bytes that are to be copied. `interrupt`: aborted when the user wants to stop. */
+  constructor(context: Context, label: string, total: number, interrupt: AbortSignal) {
     this.context = context;
     this.total = total;
+    this.interrupt = interrupt;
     this.progress = startProgress(context, label);
-    // The second Ctrl-C finds no handler, and ends the process at once.
-    process.once("SIGINT", this.onInterrupt);
-    process.once("SIGTERM", this.onInterrupt);
   }
 
   /**
@@ -44,7 +41,7 @@ export class Tally {
     this.lastTurn = now;
     this.progress.update(this.bytes, this.total, formatSize(this.bytes));
     await nextTurn();
-    if (this.interrupt.signal.aborted) {
+    if (this.interrupt.aborted) {
       throw new Problem(`interrupted after ${this.summary()}`, undefined, EXIT_INTERRUPTED);
     }
   }
@@ -62,11 +59,9 @@ export class Tally {
     return `${parts.join(", ")}, ${formatSize(this.bytes)}`;
   }
 
-  /** No more work: give the terminal and the signals back. */
+  /** No more work: give the terminal back. */
   stop(): void {
     this.progress.stop();
-    process.off("SIGINT", this.onInterrupt);
-    process.off("SIGTERM", this.onInterrupt);
   }
 
   /** Tell what was done; the exit code says whether anything was left out. */

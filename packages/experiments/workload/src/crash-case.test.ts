@@ -41,9 +41,10 @@ test.each(["log", "mmap"] as const)("%s writes into preallocated blocks", (name)
 
 test.each(["log", "append-64", "append-4k"] as const)("%s syncs after each write", (name) => {
   const { body } = crashSteps(name, options);
-  body.forEach((step, index) => {
-    if (step.op === "write") expect(body[index + 1]).toEqual({ op: "fsync", file: 0 });
-  });
+  const ops = body.map((step) => step.op);
+  const synced = ops.filter((op, index) => op === "write" && ops[index + 1] === "fsync");
+  expect(synced.length).toBeGreaterThan(2);
+  expect(synced.length).toBe(ops.filter((op) => op === "write").length);
 });
 
 test("tree makes parents before children, cuts long files short, and ends durable", () => {
