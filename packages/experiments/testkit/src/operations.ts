@@ -29,6 +29,8 @@ export type OperationBody =
   | { op: "fallocate"; file: FileRef; mode: number; pos: number; length: number }
   | { op: "fsync"; file: FileRef; datasync?: boolean }
   | { op: "sync" }
+  /** The end of the program, unmount, check, mount. For whoever runs a sequence, not for a program. */
+  | { op: "remount" }
   /** Walk the file with SEEK_DATA and SEEK_HOLE: the holes must read as zeros. Result: the size. */
   | { op: "extents"; file: FileRef }
   /** mmap(2) into a region slot, which must be free. */

@@ -37,6 +37,7 @@ export const fileOperations: Builders = {
   fallocate: [60, fallocateOperation],
   fsync: [30, (draw) => ({ op: "fsync", file: someFile(draw), datasync: draw.dice.chance(40) })],
   sync: [3, () => ({ op: "sync" })],
+  remount: [4, () => ({ op: "remount" })],
   extents: [25, (draw) => ({ op: "extents", file: someFile(draw) })],
   map: [40, mapOperation],
   load: [35, (draw) => ({ op: "load", ...rangeOfRegion(draw) })],

@@ -64,10 +64,7 @@ export class KernelPlayer {
   /** Close everything and empty the root. */
   reset(): void {
     this.become("root");
-    for (const fd of this.files.values()) fs.closeSync(fd);
-    for (const region of this.regions.values()) this.unmap(region);
-    this.files.clear();
-    this.regions.clear();
+    this.exit();
     removeBelow("/");
     removeXattrs("/");
     fs.chmodSync("/", 0o755);
@@ -77,6 +74,13 @@ export class KernelPlayer {
   tree(): Tree {
     this.become("root");
     return treeOfKernel();
+  }
+
+  private exit(): void {
+    for (const fd of this.files.values()) fs.closeSync(fd);
+    for (const region of this.regions.values()) this.unmap(region);
+    this.files.clear();
+    this.regions.clear();
   }
 
   private become(name: UserName): void {
@@ -158,6 +162,9 @@ export class KernelPlayer {
           return null;
         });
       case "sync":
+        return null;
+      case "remount":
+        this.exit();
         return null;
       case "extents":
         return this.withFile(o.file, O_RDONLY, walkExtents);
@@ -250,7 +257,7 @@ export class KernelPlayer {
 /** Walk data and holes to the end; what is called a hole must read as zeros. */
 function walkExtents(fd: number): Value {
   const stat = fs.fstatSync(fd);
-  if (!stat.isFile()) throw new FsError("EINVAL");
+  if (!stat.isFile()) throw new FsError("EISDIR");
   if ((libc.fcntl(fd, F_GETFL, 0n) & O_ACCMODE) === O_WRONLY) throw new FsError("EBADF");
   const position = libc.lseek(fd, 0n, SEEK_CUR);
   let pos = 0;

@@ -71,6 +71,9 @@ function play(model: ModelFs, o: Operation): Value {
       return null;
     case "sync":
       return null;
+    case "remount":
+      model.exit();
+      return null;
     case "extents":
       return fileFor(model, o.file, O_RDONLY).sizeToSeek();
     default:

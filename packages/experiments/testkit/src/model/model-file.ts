@@ -80,8 +80,8 @@ export class ModelFile {
 
   /** Where a walk with SEEK_DATA and SEEK_HOLE ends. */
   sizeToSeek(): number {
-    if (!this.node.isRegular) fail("EINVAL");
     if (!this.readable) fail("EBADF");
+    if (!this.node.isRegular) fail("EISDIR");
     return this.node.content.size;
   }
 
@@ -151,10 +151,13 @@ export function truncatePath(fs: ModelFs, path: string, size: number): void {
   if (node.isDirectory) fail("EISDIR");
   if (!node.isRegular) fail("EINVAL");
   fs.permit(node, W_OK);
+  const open = size === node.content.size;
   setSize(fs, node, size);
+  // To the size that it has: ext4 moves the times, XFS does not.
+  if (open) node.mtime = node.ctime = null;
 }
 
-/** The times change even if the size does not. */
+/** Through an open file the times change even if the size does not. */
 function setSize(fs: ModelFs, node: ModelNode, size: number): void {
   if (size > fs.limits.sizeMax) fail("EFBIG");
   dropPrivileges(fs.who, node);

@@ -272,6 +272,12 @@ export class ModelFs {
     }
   }
 
+  /** The end of the program: everything is unmapped and closed. */
+  exit(): void {
+    this.files.clear();
+    this.regions.clear();
+  }
+
   permit(node: ModelNode, want: number): void {
     if (!may(this.who, node, want)) fail("EACCES");
   }

@@ -1,0 +1,198 @@
+/**
+ * Generated operations on a mounted design and on the model, side by side. Each result must be the
+ * same, value or error code; at intervals, after every remount and at the end the whole tree; and
+ * after every unmount the design's own fsck must be content.
+ *
+ * A failure is shrunk to a short sequence and printed in a form that `replay` takes.
+ */
+import * as fc from "fast-check";
+import type { OptionValues, Personality } from "@xiplab/core";
+import { applyOperation } from "../apply.ts";
+import { OperationsArbitrary } from "../generate/arbitrary.ts";
+import type { GeneratorConfig } from "../generate/draw.ts";
+import { DEFAULT_CONFIG } from "../generate/generator.ts";
+import { applyToModel } from "../model/apply-to-model.ts";
+import { ModelFs, type ModelLimits } from "../model/model-fs.ts";
+import { OK, type Operation, type Result } from "../operations.ts";
+import { Volume, type VolumeConfig } from "../volume.ts";
+import { treeOfMount } from "./mount-tree.ts";
+import { diffResults, printOperation, printOperations } from "./results.ts";
+import { diffTrees, treeOfModel } from "./tree.ts";
+
+export interface CompareConfig {
+  readonly personality: Personality;
+  readonly mountOptions?: OptionValues;
+  readonly mkfsOptions?: OptionValues;
+  readonly seed: number;
+  /** Operations in all. Default 10,000. */
+  readonly operations?: number;
+  /** Operations on one file system, before a new one is made. Default 1,000. */
+  readonly operationsPerRun?: number;
+  /** Bytes. Default 32 MiB. */
+  readonly deviceSize?: number;
+  /** Operations between two looks at the whole tree. Default 40. */
+  readonly treeEvery?: number;
+  /** Milliseconds to look for a shorter sequence after a failure. Default 20,000. */
+  readonly shrinkMs?: number;
+  /** What is drawn. */
+  readonly generator?: Partial<GeneratorConfig>;
+}
+
+const OPERATIONS = 10_000;
+const OPERATIONS_PER_RUN = 1000;
+const DEVICE_SIZE = 32 * 1024 * 1024;
+const TREE_EVERY = 40;
+const SHRINK_MS = 20_000;
+
+interface Failure {
+  readonly at: number;
+  readonly idle: ReadonlySet<number>;
+  readonly message: string;
+}
+
+/**
+ * Throws where the design and the model disagree, with the shortest sequence found; prints nothing.
+ * Returns what the run was, for a test to print.
+ */
+export function compareWithModel(config: CompareConfig): string {
+  const { seed, operations = OPERATIONS, operationsPerRun = OPERATIONS_PER_RUN } = config;
+  const length = Math.min(operations, operationsPerRun);
+  const arbitrary = new OperationsArbitrary(
+    length,
+    generatorConfig(config),
+    config.shrinkMs ?? SHRINK_MS,
+  );
+  let message = "";
+  const property = fc.property(arbitrary, (sequence) => {
+    const every = arbitrary.isShrinking ? Infinity : (config.treeEvery ?? TREE_EVERY);
+    const failure = compareOnce(config, sequence, every);
+    if (failure === null) return;
+    arbitrary.failure ??= failure;
+    message = failure.message;
+    throw new Error(failure.message);
+  });
+  const details = fc.check(property, { seed, numRuns: Math.ceil(operations / length) });
+  const what = describeRun(config);
+  if (!details.failed) return `${what}: ${details.numRuns} runs of ${length} operations agree`;
+  // The last failure that fast-check saw may be that of a longer sequence: run the shortest again.
+  const shortest = details.counterexample?.[0] ?? [];
+  message = compareOnce(config, shortest, Infinity)?.message ?? message;
+  throw new Error(`${what}: ${message}\nreplay these operations:\n${printOperations(shortest)}`);
+}
+
+/** Run a sequence as a failure printed it. @throws Error where design and model disagree */
+export function replay(
+  config: Omit<CompareConfig, "seed">,
+  operations: readonly Operation[],
+): void {
+  const failure = compareOnce({ ...config, seed: 0 }, operations, 1);
+  if (failure !== null) throw new Error(failure.message);
+}
+
+function describeRun(config: CompareConfig): string {
+  const options = Object.entries(config.mountOptions ?? {}).map(
+    ([name, value]) => `${name}=${value}`,
+  );
+  return `${[config.personality.name, ...options].join(" ")} seed=${config.seed}`;
+}
+
+function generatorConfig(config: CompareConfig): GeneratorConfig {
+  const volume = new Volume(volumeConfig(config));
+  const limits = limitsOf(volume);
+  const { capabilities } = config.personality;
+  const mapSync = (config.mountOptions?.["data"] ?? "xip") === "xip";
+  return { ...DEFAULT_CONFIG, capabilities, limits, mapSync, ...config.generator };
+}
+
+function limitsOf(volume: Volume): ModelLimits {
+  volume.mount();
+  const { sizeMax, linkMax } = volume.vfs.superblock.fs;
+  volume.unmount();
+  return { sizeMax, linkMax };
+}
+
+const volumeConfig = (config: CompareConfig): VolumeConfig => ({
+  deviceSize: DEVICE_SIZE,
+  ...config,
+});
+
+function compareOnce(
+  config: CompareConfig,
+  operations: readonly Operation[],
+  treeEvery: number,
+): Failure | null {
+  const idle = new Set<number>();
+  let at = 0;
+  try {
+    const pair = new Pair(new Volume(volumeConfig(config)));
+    for (; at < operations.length; at++) {
+      const expected = pair.step(operations[at]!, at);
+      if ("error" in expected) idle.add(at);
+      if ((at + 1) % treeEvery === 0) pair.compareTrees();
+    }
+    at = operations.length - 1;
+    pair.finish();
+  } catch (error) {
+    // Whatever is thrown is the finding: an assertion of the design under test too.
+    const reason = error instanceof Disagreement ? error.message : stackOf(error);
+    const operation = operations[at];
+    const where = operation === undefined ? "mkfs" : `operation ${at} ${printOperation(operation)}`;
+    return { at, idle, message: `after ${where}:\n${reason}` };
+  }
+  return null;
+}
+
+class Disagreement extends Error {}
+
+const stackOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);
+
+/** A volume and the model of it. */
+class Pair {
+  private readonly volume: Volume;
+  private readonly model: ModelFs;
+
+  constructor(volume: Volume) {
+    this.volume = volume;
+    this.model = new ModelFs(limitsOf(volume));
+    this.volume.mount();
+  }
+
+  /** Do one operation on both. Returns what the model says. @throws Disagreement */
+  step(operation: Operation, index: number): Result {
+    this.model.now = { sec: index + 1, nsec: 0 };
+    this.volume.clock.time = this.model.now;
+    const expected = applyToModel(this.model, operation);
+    const found = operation.op === "remount" ? this.remount() : this.apply(operation);
+    const difference = diffResults(expected, found);
+    if (difference !== null) throw new Disagreement(difference);
+    return expected;
+  }
+
+  compareTrees(): void {
+    const found = treeOfMount(this.volume.program.task);
+    const difference = diffTrees(treeOfModel(this.model), found, { times: true });
+    if (difference !== null) throw new Disagreement(difference);
+  }
+
+  /** Everything that must hold at the end, on the medium too. */
+  finish(): void {
+    this.compareTrees();
+    this.model.exit();
+    this.remount();
+    this.volume.unmount();
+  }
+
+  private apply(operation: Operation): Result {
+    return applyOperation(this.volume.program, operation);
+  }
+
+  private remount(): Result {
+    this.volume.unmount();
+    const finding = this.volume.check();
+    if (finding !== null) throw new Disagreement(`after unmount ${finding}`);
+    this.volume.mount();
+    this.compareTrees();
+    return OK;
+  }
+}

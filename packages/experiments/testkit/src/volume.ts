@@ -1,0 +1,96 @@
+/** A device with a file system on it, for tests: made, mounted, unmounted, checked. */
+import {
+  assert,
+  type CheckReport,
+  type Clock,
+  describeCorruption,
+  mount,
+  type OptionValues,
+  parseOptions,
+  type Personality,
+  Pmem,
+  type PmemDevice,
+  type Timespec,
+  type Vfs,
+} from "@xiplab/core";
+import { Program } from "./apply.ts";
+import { fillWithMark } from "./mark.ts";
+
+export interface VolumeConfig {
+  readonly personality: Personality;
+  /** Bytes. */
+  readonly deviceSize: number;
+  /** As `splitOptions` gives them. */
+  readonly mountOptions?: OptionValues;
+  readonly mkfsOptions?: OptionValues;
+}
+
+/** The time that a test gives: it stands until it is set. */
+export class ManualClock implements Clock {
+  time: Timespec = { sec: 0, nsec: 0 };
+
+  now(): Timespec {
+    return this.time;
+  }
+}
+
+export class Volume {
+  readonly config: VolumeConfig;
+  readonly device: PmemDevice;
+  readonly clock = new ManualClock();
+  private mounted: { readonly vfs: Vfs; readonly program: Program } | null = null;
+
+  /** Make the file system on a device full of MARK, so that stale bytes show. */
+  constructor(config: VolumeConfig, device: PmemDevice = new Pmem(config.deviceSize)) {
+    this.config = config;
+    this.device = device;
+    fillWithMark(device);
+    const { personality } = config;
+    const given = config.mkfsOptions ?? {};
+    const options = parseOptions(personality.mkfsOptions, given, `mkfs.${personality.name}`);
+    personality.mkfs(device, { clock: this.clock, options });
+  }
+
+  get vfs(): Vfs {
+    return this.current().vfs;
+  }
+
+  get program(): Program {
+    return this.current().program;
+  }
+
+  /** `options` come on top of the mount options of the volume. */
+  mount(options: OptionValues = {}): Program {
+    assert(this.mounted === null, "a volume is mounted once at a time");
+    const all = { ...this.config.mountOptions, ...options };
+    const vfs = mount(this.config.personality, this.device, all, { clock: this.clock });
+    this.mounted = { vfs, program: new Program(vfs) };
+    return this.mounted.program;
+  }
+
+  /** Close what is open, and unmount. */
+  unmount(): void {
+    const { vfs, program } = this.current();
+    program.exit();
+    vfs.unmount();
+    this.mounted = null;
+  }
+
+  /** What the personality's fsck finds, in words; null where the image is sound and clean. */
+  check(): string | null {
+    assert(this.mounted === null, "only an unmounted volume is checked");
+    return describeReport(this.config.personality.check(this.device));
+  }
+
+  private current(): { readonly vfs: Vfs; readonly program: Program } {
+    assert(this.mounted !== null, "the volume is mounted");
+    return this.mounted;
+  }
+}
+
+export function describeReport(report: CheckReport): string | null {
+  if (report.findings.length > 0) {
+    return `check finds: ${report.findings.map(describeCorruption).join("; ")}`;
+  }
+  return report.clean ? null : "check says that the image was not unmounted cleanly";
+}
