@@ -122,7 +122,7 @@ export class Pmem implements PmemDevice {
   /** See PmemDevice. HOT. */
   storeU32(offset: number, value: number, purpose: Purpose): void {
     this.checkRange(offset, 4);
-    assert(offset % 4 === 0, "a 4-byte store is aligned");
+    assert((offset & 3) === 0, "a 4-byte store is aligned");
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
     const view = this.views[index] ?? this.makeView(index);
@@ -134,7 +134,7 @@ export class Pmem implements PmemDevice {
   /** See PmemDevice. HOT. */
   storeU64(offset: number, low: number, high: number, purpose: Purpose): void {
     this.checkRange(offset, 8);
-    assert(offset % 8 === 0, "an 8-byte store is aligned");
+    assert((offset & 7) === 0, "an 8-byte store is aligned");
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
     const view = this.views[index] ?? this.makeView(index);

@@ -36,6 +36,7 @@ export interface PmemCounters {
   fences: number;
 }
 
+/** Every method throws FsError EIO, and does nothing, for a range that is not on the device. */
 export interface PmemDevice {
   /** Bytes. A multiple of the page size. */
   readonly size: number;
