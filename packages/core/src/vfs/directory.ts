@@ -29,7 +29,7 @@ export function getdents(sb: Superblock, file: OpenFile, batch: DirBatch, max: n
   const directory = file.inode;
   if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
   if (((file.flags + 1) & 1) === 0) throw refusal(sb, file, false);
-  if (directory.nlink === 0) throw new FsError("ENOENT", "the directory was removed");
+  requireAlive(directory);
   let left = max;
   for (; left > 0 && file.position < DOT_COOKIES; left--) {
     const isSelf = file.position === 0;
@@ -54,6 +54,7 @@ export function getdents(sb: Superblock, file: OpenFile, batch: DirBatch, max: n
 /** All entries of a directory but "." and "..", in the personality's order. Permission was checked.
  * Cookies are the personality's. */
 export function listDirectory(sb: Superblock, directory: Inode): DirBatch {
+  requireAlive(directory);
   const batch = newDirBatch();
   let cookie = 0;
   while (sb.fs.readdir(directory, cookie, batch, BATCH_MAX)) {
@@ -63,4 +64,9 @@ export function listDirectory(sb: Superblock, directory: Inode): DirBatch {
   }
   accessed(sb, directory);
   return batch;
+}
+
+/** @throws FsError ENOENT */
+function requireAlive(directory: Inode): void {
+  if (directory.nlink === 0) throw new FsError("ENOENT", "the directory was removed");
 }

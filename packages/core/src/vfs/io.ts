@@ -266,10 +266,13 @@ export function truncateInode(
   sb.requireWritable();
   if ((inode.flags & INODE_APPEND) !== 0) throw new FsError("EPERM", "append-only file");
   if (size > inode.size && size > sb.fs.sizeMax) throw new FsError("EFBIG");
-  const moves = always || size !== inode.size;
   if ((inode.mode & SUID_SGID) !== 0) removePrivileges(sb, credentials, inode);
+  const { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = inode;
+  const moves = always || size !== inode.size;
+  // Also to the same size: blocks that were allocated beyond it go.
   sb.files.truncate(inode, size);
-  if (moves) modified(sb, inode);
+  modified(sb, inode);
+  if (!moves) Object.assign(inode, { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec });
 }
 
 /**

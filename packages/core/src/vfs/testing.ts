@@ -11,12 +11,17 @@ import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
   isDirectory,
+  O_CREAT,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
   S_IFDIR,
   SEEK_DATA,
 } from "../spec/mode.ts";
 import type { Capabilities, DirBatch, FileSystem, NewInode, StatFs } from "../spec/personality.ts";
 import { type Ino, type Name, NO_INO } from "../spec/units.ts";
 import { counterClock } from "./clock.ts";
+import type { Task } from "./task.ts";
 import { Superblock, type SuperblockParts } from "./superblock.ts";
 import { Vfs } from "./vfs.ts";
 
@@ -32,7 +37,7 @@ interface Stored {
   readonly xattrs: Map<Name, Uint8Array>;
 }
 
-const EVERYTHING: Capabilities = {
+export const EVERYTHING: Capabilities = {
   unwrittenExtents: true,
   hardLinks: true,
   symlinks: true,
@@ -73,7 +78,7 @@ const unused: Unused = () => {
 
 export class MemoryFileSystem implements FileSystem {
   readonly device = new Pmem(BLOCK);
-  readonly readOnly = false;
+  readonly readOnly: boolean;
   readonly blockSize = BLOCK;
   readonly rootIno = 1 as Ino;
   readonly sizeMax = 2 ** 40;
@@ -100,8 +105,9 @@ export class MemoryFileSystem implements FileSystem {
   readonly reserve = unused;
   readonly unreserve = unused;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, readOnly = false) {
     this.clock = clock;
+    this.readOnly = readOnly;
     const root = this.make({ mode: S_IFDIR | 0o755, uid: 0, gid: 0, rdev: 0 });
     this.grow(root, 2);
     storedOf(root).parent = root.ino;
@@ -425,3 +431,32 @@ export function mountMemory(parts: Partial<SuperblockParts> = {}): {
 /** Damage of the medium, for tests of what follows. */
 export const someCorruption = (): CorruptionError =>
   new CorruptionError({ structure: "test", at: 0, field: "magic", found: 1, expected: 2 });
+
+/** A name from plain text. */
+export const n = (text: string): Name => text as Name;
+
+/** The error code that `run` fails with, or "ok". */
+export function codeOf(run: () => unknown): string {
+  try {
+    run();
+    return "ok";
+  } catch (error) {
+    if (error instanceof FsError) return error.code;
+    throw error;
+  }
+}
+
+/** Make a file with these contents; existing contents are replaced. */
+export function writeFile(task: Task, path: string, text = ""): void {
+  const file = task.open(n(path), O_CREAT | O_TRUNC | O_WRONLY);
+  task.write(file, new TextEncoder().encode(text));
+  task.close(file);
+}
+
+export function readFile(task: Task, path: string): string {
+  const file = task.open(n(path), O_RDONLY);
+  const bytes = new Uint8Array(task.fstat(file).size);
+  const done = task.read(file, bytes);
+  task.close(file);
+  return new TextDecoder().decode(bytes.subarray(0, done));
+}
