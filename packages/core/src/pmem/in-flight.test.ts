@@ -133,6 +133,11 @@ describe("InFlight", () => {
     expect(cutIntoUnits(6, fill(0, 0))).toEqual([]);
   });
 
+  it("flushes nothing for an empty range inside a dirty line", () => {
+    const { persisted } = run("adr", [store(0, fill(8, 1)), flush(32, 0), FENCE]);
+    expect(persisted).toEqual([]);
+  });
+
   it("forgets everything after a power cut", () => {
     const { flight } = run("adr", [store(0, fill(8, 1)), flush(0, 8), store(0, fill(8, 2), true)]);
     flight.clear();
