@@ -3,7 +3,8 @@
  *
  * write() copies into folios and moves `inode.size`; `inode.diskSize` follows at writeback. Whatever
  * publishes a size by another way (truncate, fallocate) writes back first, so that a size never
- * becomes durable before the data that it covers.
+ * becomes durable before the data that it covers. Hence: where `diskSize < size` there is a dirty
+ * block at or behind `diskSize`, and writing it back publishes the size.
  */
 import { FsError } from "../spec/errors.ts";
 import type {
@@ -13,7 +14,6 @@ import type {
   MappedRegion,
 } from "../spec/file-operations.ts";
 import type { Inode, Mapping } from "../spec/inode.ts";
-import { FALLOC_FL_KEEP_SIZE } from "../spec/mode.ts";
 import { type FileByte, PAGE_SIZE } from "../spec/units.ts";
 import { type Backing, revokePages } from "../xip/ranges.ts";
 import { type DirtyRuns, type Run, xipReport, xipSeek } from "../xip/report.ts";
@@ -81,8 +81,8 @@ export class PageCacheOperations implements FileOperations, FileShadow, CacheOwn
   }
 
   fallocate(inode: Inode, mode: number, pos: number, length: number): void {
-    const movesEnd = (mode & FALLOC_FL_KEEP_SIZE) === 0;
-    if (movesEnd && inode.diskSize < inode.size) writeBack(this.cache, inode, 0, END_OF_FILE);
+    // Punching drops dirty blocks: the size that they brought must not hang on them.
+    if (inode.diskSize < inode.size) writeBack(this.cache, inode, 0, END_OF_FILE);
     fallocateFile(this.backing, this, inode, mode, pos, length);
   }
 

@@ -16,14 +16,16 @@ import {
   FALLOC_FL_UNSHARE_RANGE,
   FALLOC_FL_ZERO_RANGE,
 } from "../spec/mode.ts";
+import { PAGE_SIZE } from "../spec/units.ts";
 import { newXipRange } from "../spec/xip.ts";
 import { alignDown, alignUp, type Backing, zeroWritten } from "./ranges.ts";
 
 /** What a data path keeps of a file beside its blocks: translations and marks, or cached pages. */
 export interface FileShadow {
-  /** Make the blocks hold what is newer in the shadow of [pos, end): whole blocks. */
+  /** Make the blocks hold what is newer in the shadow of [pos, end): whole blocks or pages. */
   settle(inode: Inode, pos: number, end: number): void;
-  /** Forget what the shadow has of [pos, end), newer contents included: whole blocks. */
+  /** Forget what the shadow has of [pos, end), newer contents included: whole blocks or pages. Of
+   * a page that is covered in part the shadow may have zeros there afterwards. */
   forget(inode: Inode, pos: number, end: number): void;
   /** Where the shadow has contents of [pos, end), make them zeros. */
   zero(inode: Inode, pos: number, end: number): void;
@@ -55,7 +57,8 @@ export function truncateFile(
     backing.truncate(inode, size);
   } finally {
     // Also after a failure on the way: what is beyond the size that holds now has no blocks.
-    shadow.forget(inode, alignUp(inode.size, backing.blockSize), END_OF_TIME);
+    const unit = Math.min(backing.blockSize, PAGE_SIZE);
+    shadow.forget(inode, alignUp(inode.size, unit), END_OF_TIME);
   }
   xipTruncatePage(backing, shadow, inode, size);
 }
@@ -202,7 +205,8 @@ function shiftRange(
     if (pos >= inode.size) throw new FsError("EINVAL", "the range is not inside the file");
     if (inode.size + length > backing.sizeMax) throw new FsError("EFBIG");
   }
-  shadow.settle(inode, pos, END_OF_TIME);
+  const page = alignDown(pos, PAGE_SIZE);
+  shadow.settle(inode, page, END_OF_TIME);
   backing.fallocate(inode, mode, pos, length);
-  shadow.forget(inode, pos, END_OF_TIME);
+  shadow.forget(inode, page, END_OF_TIME);
 }
