@@ -1,7 +1,7 @@
 /** Mapped files: what the vfs adds to the data path's regions. */
 import { FsError } from "../spec/errors.ts";
 import type { MapOptions, MappedRegion } from "../spec/file-operations.ts";
-import type { Inode } from "../spec/inode.ts";
+import { INODE_APPEND, type Inode } from "../spec/inode.ts";
 import { isRegular } from "../spec/mode.ts";
 import { PAGE_SIZE } from "../spec/units.ts";
 import { accessed, modified } from "./attributes.ts";
@@ -22,14 +22,16 @@ export function mapFile(
 ): MappedRegion {
   requireFile(sb, file);
   const { inode } = file;
-  if (!isRegular(inode.mode)) throw new FsError("ENODEV");
   const isPlaced = Number.isSafeInteger(pos) && pos >= 0 && pos % PAGE_SIZE === 0;
   if (!isPlaced || !Number.isSafeInteger(length) || length <= 0) throw new FsError("EINVAL");
   if (!isOpenForReading(file)) throw new FsError("EACCES", "not opened for reading");
   if (options.shared && options.writable) {
-    if (!file.canWrite || file.isAppend) throw new FsError("EACCES", "not opened for writing");
+    if (!file.canWrite) throw new FsError("EACCES", "not opened for writing");
+    // The flag of the inode, not O_APPEND: what Linux looks at.
+    if ((inode.flags & INODE_APPEND) !== 0) throw new FsError("EACCES", "append-only file");
     sb.requireWritable();
   }
+  if (!isRegular(inode.mode)) throw new FsError("ENODEV");
   const region = new FileMapping(sb, sb.files.map(inode, pos, length, options), options);
   accessed(sb, inode);
   return region;
