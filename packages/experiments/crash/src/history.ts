@@ -138,13 +138,15 @@ export class FileHistory {
   }
 
   private judgeBytes(content: Uint8Array, size: string | null): ContentFinding | null {
-    const { newest } = this;
+    const { base, newest } = this;
+    // Most of what differs is as it was at the last sync, and without range syncs that is legal.
+    const baseIsLegal = this.rangeSyncs.length === 0;
     let lostAt = -1;
     let staleAt = -1;
     let illegal = 0;
-    for (let pos = 0; pos < content.length; pos++) {
+    for (let pos = -1; (pos = nextDifference(content, newest, pos + 1)) < content.length;) {
       const value = content[pos]!;
-      if (value === (newest[pos] ?? 0)) continue;
+      if (baseIsLegal && value === (base[pos] ?? 0)) continue;
       if (this.legalAt(pos).includes(value)) continue;
       illegal++;
       if (staleAt >= 0 && lostAt >= 0) continue;
@@ -215,7 +217,16 @@ function applyChange(version: Uint8Array, change: Change): Uint8Array {
 
 /** HOT: once for every file of every crash state. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
-  return true;
+  return a.length === b.length && nextDifference(a, b, 0) === a.length;
+}
+
+/** The first position from `from` on at which `a` is not `b`, which is zero beyond its end; or the
+ * length of `a`. HOT. */
+function nextDifference(a: Uint8Array, b: Uint8Array, from: number): number {
+  const common = Math.min(a.length, b.length);
+  let pos = from;
+  while (pos < common && a[pos] === b[pos]) pos++;
+  if (pos < common) return pos;
+  while (pos < a.length && a[pos] === 0) pos++;
+  return pos;
 }

@@ -76,32 +76,30 @@ export function onDevice(
   personality: Personality,
   wrap: (device: PmemDevice) => PmemDevice,
 ): Personality {
-  return override(personality, {
-    mount: (device: PmemDevice, context: MountContext) => personality.mount(wrap(device), context),
-  });
+  const mount = (device: PmemDevice, context: MountContext): FileSystem =>
+    personality.mount(wrap(device), context);
+  return Object.assign(Object.create(personality) as Personality, { mount });
 }
 
-/** `personality`, with operations of each mount replaced. */
+/** `personality`, with operations of each mount replaced. `replace` is given the sound ones. */
 export function withOperations(
   personality: Personality,
-  replace: (fs: FileSystem) => Partial<FileSystem>,
+  replace: (sound: FileSystem) => Partial<FileSystem>,
 ): Personality {
-  return override(personality, {
-    mount: (device: PmemDevice, context: MountContext) => {
-      const fs = personality.mount(device, context);
-      return override(fs, replace(fs));
-    },
-  });
+  const mount = (device: PmemDevice, context: MountContext): FileSystem => {
+    const fs = personality.mount(device, context);
+    return Object.assign(fs, replace(methodsOf(fs)));
+  };
+  return Object.assign(Object.create(personality) as Personality, { mount });
 }
 
-/** An object that is `base` in all but `parts`. Methods of `base` go on working on `base`. */
-function override<T extends object>(base: T, parts: Partial<T>): T {
-  return new Proxy(base, {
-    get(target, key) {
-      if (Object.hasOwn(parts, key)) return Reflect.get(parts, key);
-      const value: unknown = Reflect.get(target, key);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-    set: (target, key, value) => Reflect.set(target, key, value),
-  });
+/** The methods of an object as they are now, bound to it. */
+function methodsOf<T extends object>(base: T): T {
+  const methods: Record<string, unknown> = {};
+  for (let at: object = base; at !== Object.prototype; at = Object.getPrototypeOf(at) as object) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
+      if (typeof value === "function") methods[name] ??= (value as () => unknown).bind(base);
+    }
+  }
+  return methods as T;
 }

@@ -1,0 +1,216 @@
+/**
+ * Proves that the explorer convicts: designs with one deliberate bug each, made from plain by
+ * taking a flush or a fence from under it, or by doing one operation in the wrong order. And that
+ * it convicts them for the bug: the same harness without the bug is acquitted of the same work.
+ */
+import { plain } from "@xiplab/plain";
+import { describe, expect, it } from "vitest";
+import {
+  GXM_ALLOC,
+  GXM_CREATE,
+  PAGE_SIZE,
+  type Personality,
+  type PmemDevice,
+  type Purpose,
+  isDirectory,
+} from "@xiplab/core";
+import { exploreCrash, replayCrash } from "./explore.ts";
+import { type CaseName, Cases } from "./testing-cases.ts";
+import { ForwardingDevice, onDevice, withOperations } from "./testing.ts";
+import type { CrashCase, CrashResult, VerdictName } from "./types.ts";
+
+const DEVICE_SIZE = 2 ** 19;
+
+interface Canary {
+  readonly bug: string;
+  readonly personality: Personality;
+  readonly steps: CaseName;
+  readonly unwritten: string;
+  readonly verdict: VerdictName;
+  /** What the explanation calls it. */
+  readonly cause: "logic" | "ordering";
+}
+
+/** Fences that would order non-temporal stores before what follows are not there. */
+class NoFenceAfterNonTemporal extends ForwardingDevice {
+  private pending = false;
+  override storeNonTemporal(
+    offset: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    purpose: Purpose,
+  ): void {
+    super.storeNonTemporal(offset, source, start, length, purpose);
+    this.pending = true;
+  }
+  override flush(offset: number, length: number): void {
+    super.flush(offset, length);
+    this.pending = false;
+  }
+  override fence(): void {
+    if (!this.pending) super.fence();
+    this.pending = false;
+  }
+}
+
+/** Flushes of exactly so many bytes are not there. */
+class NoFlushOf extends ForwardingDevice {
+  private readonly length: number;
+  constructor(inner: PmemDevice, length: number) {
+    super(inner);
+    this.length = length;
+  }
+  override flush(offset: number, length: number): void {
+    if (length !== this.length) super.flush(offset, length);
+  }
+}
+
+/** No flush at all: right under eadr, wrong under adr. */
+class NoFlush extends ForwardingDevice {
+  override flush(): void {}
+}
+
+const noFence = onDevice(plain, (device) => new NoFenceAfterNonTemporal(device));
+const noHeadFlush = onDevice(plain, (device) => new NoFlushOf(device, 8));
+const noPageFlush = onDevice(plain, (device) => new NoFlushOf(device, PAGE_SIZE));
+const noFlush = onDevice(plain, (device) => new NoFlush(device));
+const forwarded = withOperations(
+  onDevice(plain, (device) => new ForwardingDevice(device)),
+  () => ({}),
+);
+
+const commitBeforeData = withOperations(plain, (fs) => ({
+  getXipMem: (mapping, pos, length, flags, out) => {
+    const more = (flags & GXM_CREATE) !== 0 ? GXM_ALLOC : 0;
+    fs.getXipMem(mapping, pos, length, flags | more, out);
+  },
+}));
+
+const sizeBeforeData = withOperations(plain, (fs) => ({
+  xipStage: (mapping, pos, length, out) => {
+    if (pos + length > mapping.inode.diskSize) fs.setSize(mapping, pos + length);
+    fs.xipStage(mapping, pos, length, out);
+  },
+}));
+
+const renameInSteps = withOperations(plain, (fs) => ({
+  rename: (oldDirectory, oldName, newDirectory, newName, inode, displaced, exchange) => {
+    if (exchange || isDirectory(inode.mode)) {
+      fs.rename(oldDirectory, oldName, newDirectory, newName, inode, displaced, exchange);
+      return;
+    }
+    if (displaced !== null) fs.unlink(newDirectory, newName, displaced);
+    fs.link(newDirectory, newName, inode);
+    fs.unlink(oldDirectory, oldName, inode);
+  },
+}));
+
+const canaries: Canary[] = [
+  {
+    bug: "no fence between data and the conversion",
+    personality: noFence,
+    steps: "log",
+    unwritten: "complete",
+    verdict: "stale",
+    cause: "ordering",
+  },
+  {
+    bug: "no fence between the bitmap and the clean flag",
+    personality: noFence,
+    steps: "append",
+    unwritten: "zero",
+    verdict: "broken",
+    cause: "ordering",
+  },
+  {
+    bug: "no flush of a name's head word",
+    personality: noHeadFlush,
+    steps: "tree",
+    unwritten: "zero",
+    verdict: "lost",
+    cause: "ordering",
+  },
+  {
+    bug: "no flush of what was stored through a mapping",
+    personality: noPageFlush,
+    steps: "mmap",
+    unwritten: "zero",
+    verdict: "lost",
+    cause: "ordering",
+  },
+  {
+    bug: "conversion committed before the data",
+    personality: commitBeforeData,
+    steps: "log",
+    unwritten: "complete",
+    verdict: "stale",
+    cause: "logic",
+  },
+  {
+    bug: "size published before the data",
+    personality: sizeBeforeData,
+    steps: "append",
+    unwritten: "own",
+    verdict: "lost",
+    cause: "logic",
+  },
+  {
+    bug: "rename in three steps",
+    personality: renameInSteps,
+    steps: "names",
+    unwritten: "zero",
+    verdict: "lost",
+    cause: "logic",
+  },
+];
+
+function caseOf(personality: Personality, canary: Pick<Canary, "steps" | "unwritten">): CrashCase {
+  return {
+    ...Cases[canary.steps],
+    name: canary.steps,
+    personality,
+    mountOptions: { data: "xip", unwritten: canary.unwritten },
+    deviceSize: DEVICE_SIZE,
+  };
+}
+
+const verdictsOf = (result: CrashResult): Record<VerdictName, number> => ({
+  lost: result.lost.count,
+  stale: result.stale.count,
+  broken: result.broken.count,
+});
+const NOTHING = { lost: 0, stale: 0, broken: 0 };
+
+describe.each(canaries)("$bug", (canary) => {
+  const result = exploreCrash(caseOf(canary.personality, canary));
+
+  it(`is convicted of ${canary.verdict}`, () => {
+    expect(result[canary.verdict].count).toBeGreaterThan(0);
+  });
+
+  it(`is explained as a matter of ${canary.cause}`, () => {
+    const id = result[canary.verdict].firstId!;
+    const explanation = replayCrash(id, caseOf(canary.personality, canary));
+    expect(explanation.findings.map(({ verdict }) => verdict)).toContain(canary.verdict);
+    expect(explanation.cause).toBe(canary.cause);
+  });
+
+  it("is acquitted in the same harness without the bug", () => {
+    expect(verdictsOf(exploreCrash(caseOf(forwarded, canary)))).toEqual(NOTHING);
+  });
+});
+
+describe("no flush at all", () => {
+  const work = { steps: "append", unwritten: "complete" } as const;
+
+  it("is convicted under adr", () => {
+    const result = exploreCrash(caseOf(noFlush, work));
+    expect(result.lost.count).toBeGreaterThan(0);
+  });
+
+  it("is acquitted under eadr, where caches survive", () => {
+    const result = exploreCrash({ ...caseOf(noFlush, work), domain: "eadr" });
+    expect(verdictsOf(result)).toEqual(NOTHING);
+  });
+});
