@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { FsError } from "../spec/errors.ts";
 import type { Clock, Timespec } from "../spec/inode.ts";
-import { O_CREAT, O_RDWR, UTIME_NOW, UTIME_OMIT } from "../spec/mode.ts";
+import { O_CREAT, O_RDONLY, O_RDWR, UTIME_NOW, UTIME_OMIT } from "../spec/mode.ts";
 import { ROOT } from "./permission.ts";
 import type { SuperblockParts } from "./superblock.ts";
 import { Task } from "./task.ts";
@@ -70,6 +70,18 @@ describe("the access time", () => {
     time.sec = 91_000;
     readFile(task, "/f");
     expect(times(task, "/f")).toEqual([91_000, 1000, 90_000]);
+  });
+
+  test("of a file that stays open moves too, a few reads after it is a day old", () => {
+    const { task, time } = setUp();
+    writeFile(task, "/f", "text");
+    time.sec = 2000;
+    const file = task.open(n("/f"), O_RDONLY);
+    const target = new Uint8Array(4);
+    task.pread(file, target, 0, 4, 0);
+    time.sec = 2000 + 86_400;
+    for (let reads = 0; reads < 64; reads++) task.pread(file, target, 0, 4, 0);
+    expect(task.fstat(file).atimeSec).toBe(88_400);
   });
 
   test("of directories and links moves as they are read", () => {

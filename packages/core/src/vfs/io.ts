@@ -19,7 +19,7 @@ import {
   SEEK_SET,
   W_OK,
 } from "../spec/mode.ts";
-import { accessed, modified, removePrivileges } from "./attributes.ts";
+import { fileAccessed, modified, removePrivileges } from "./attributes.ts";
 import {
   isOpenForWriting,
   type OpenFile,
@@ -53,7 +53,7 @@ export function readAt(
   if (length === 0) return 0;
   const { inode } = file;
   const done = sb.files.read(inode, pos, target, start, length);
-  if (!file.keepsAtime) accessed(sb, inode);
+  if (!file.keepsAtime) fileAccessed(sb, file);
   return done;
 }
 

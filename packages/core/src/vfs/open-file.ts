@@ -39,6 +39,8 @@ export class OpenFile {
   readonly isAppend: boolean;
   readonly isPath: boolean;
   readonly keepsAtime: boolean;
+  /** Reads so far, for relatime. */
+  reads = 0;
   readonly sync: number;
   /** O_TMPFILE without O_EXCL, and no name yet: linkFile may give it one. */
   isLinkable = false;
