@@ -121,6 +121,11 @@ export function modeForGroup(credentials: Credentials, inode: Inode, mode: numbe
 
 /** access(2). @throws FsError EINVAL, EROFS, EACCES, EPERM */
 export function access(sb: Superblock, credentials: Credentials, inode: Inode, mask: number): void {
-  if ((mask & ~(R_OK | W_OK | X_OK)) !== 0) throw new FsError("EINVAL", "access mode");
+  requireAccessMode(mask);
   requirePermission(sb, credentials, inode, mask);
+}
+
+/** Asked before the path is walked, as Linux does. @throws FsError EINVAL */
+export function requireAccessMode(mask: number): void {
+  if ((mask & ~(R_OK | W_OK | X_OK)) !== 0) throw new FsError("EINVAL", "access mode");
 }

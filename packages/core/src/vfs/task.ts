@@ -13,10 +13,10 @@ import { chmod, chown, isNoTime, type Stat, statOf, utimens } from "./attributes
 import { begin } from "./icache.ts";
 import { syncAll, truncatePath } from "./io.ts";
 import { type OpenFile, requireFile, requirePlace } from "./open-file.ts";
-import { access } from "./permission.ts";
+import { access, requireAccessMode } from "./permission.ts";
 import { TaskFiles } from "./task-files.ts";
 import { tryWalkPath } from "./walk.ts";
-import { getxattr, listxattr, removexattr, setxattr } from "./xattr.ts";
+import { getxattr, listxattr, removexattr, requireXattrArguments, setxattr } from "./xattr.ts";
 
 export class Task extends TaskFiles {
   /** HOT. @throws FsError ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG */
@@ -81,6 +81,7 @@ export class Task extends TaskFiles {
   /** `mode`: F_OK, or R_OK, W_OK, X_OK together. @throws FsError ENOENT, EACCES, EROFS, EINVAL */
   access(path: Name, mode = F_OK): void {
     try {
+      requireAccessMode(mode);
       access(this.sb, this.credentials, this.find(path, true), mode);
     } catch (error) {
       throw this.failed(error, "access", path);
@@ -168,6 +169,7 @@ export class Task extends TaskFiles {
   /** The value of an extended attribute. @throws FsError ENODATA, EOPNOTSUPP, ERANGE, EACCES */
   getxattr(path: Name, name: Name, follow = true): Uint8Array {
     try {
+      requireXattrArguments(name);
       return getxattr(this.sb, this.credentials, this.find(path, follow), name);
     } catch (error) {
       throw this.failed(error, "getxattr", path);
@@ -178,6 +180,7 @@ export class Task extends TaskFiles {
    * @throws FsError EEXIST, ENODATA, EOPNOTSUPP, EPERM, EACCES, E2BIG, ERANGE, EROFS, ENOSPC */
   setxattr(path: Name, name: Name, value: Uint8Array, flags = 0, follow = true): void {
     try {
+      requireXattrArguments(name, value.length, flags);
       setxattr(this.sb, this.credentials, this.find(path, follow), name, value, flags);
     } catch (error) {
       throw this.failed(error, "setxattr", path);
@@ -196,6 +199,7 @@ export class Task extends TaskFiles {
   /** @throws FsError ENODATA, EOPNOTSUPP, EPERM, EACCES, ERANGE, EROFS */
   removexattr(path: Name, name: Name, follow = true): void {
     try {
+      requireXattrArguments(name);
       removexattr(this.sb, this.credentials, this.find(path, follow), name);
     } catch (error) {
       throw this.failed(error, "removexattr", path);

@@ -28,8 +28,10 @@ export function getxattr(
   inode: Inode,
   name: Name,
 ): Uint8Array {
-  requireXattrName(sb, name);
+  requireXattrArguments(name);
+  sb.requireCapability(sb.capabilities.xattrs, "EOPNOTSUPP");
   requireReadable(sb, credentials, inode, name);
+  requireNamespace(name);
   const value = sb.fs.getxattr(inode, name);
   if (value === null) throw new FsError("ENODATA");
   return value;
@@ -47,8 +49,7 @@ export function setxattr(
   value: Uint8Array,
   flags: number,
 ): void {
-  if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0) throw new FsError("EINVAL", "flags");
-  if (value.length > XATTR_SIZE_MAX) throw new FsError("E2BIG");
+  requireXattrArguments(name, value.length, flags);
   requireChangeable(sb, credentials, inode, name);
   if (flags !== 0) {
     const exists = sb.fs.getxattr(inode, name) !== null;
@@ -66,6 +67,7 @@ export function removexattr(
   inode: Inode,
   name: Name,
 ): void {
+  requireXattrArguments(name);
   requireChangeable(sb, credentials, inode, name);
   if (sb.fs.getxattr(inode, name) === null) throw new FsError("ENODATA");
   sb.fs.setxattr(inode, name, null);
@@ -79,17 +81,23 @@ export function listxattr(sb: Superblock, credentials: Credentials, inode: Inode
   return credentials.uid === 0 ? names : names.filter((name) => !name.startsWith(TRUSTED));
 }
 
-/** @throws FsError ERANGE, EOPNOTSUPP for a namespace that is not there, EINVAL for an empty rest */
-function requireXattrName(sb: Superblock, name: Name): void {
+/**
+ * What is wrong whatever the file is: Linux looks at it before the path.
+ * @throws FsError EINVAL, ERANGE, E2BIG
+ */
+export function requireXattrArguments(name: Name, size = 0, flags = 0): void {
+  if ((flags & ~(XATTR_CREATE | XATTR_REPLACE)) !== 0) throw new FsError("EINVAL", "flags");
   if (name.length === 0 || name.length > XATTR_NAME_MAX) throw new FsError("ERANGE", "name");
-  sb.requireCapability(sb.capabilities.xattrs, "EOPNOTSUPP");
-  for (const prefix of [USER, TRUSTED, SECURITY]) {
-    if (!name.startsWith(prefix)) continue;
-    if (name.length === prefix.length) throw new FsError("EINVAL", "a name after the namespace");
-    return;
-  }
+  if (size > XATTR_SIZE_MAX) throw new FsError("E2BIG");
+}
+
+/** Asked after permission, as Linux does. @throws FsError EOPNOTSUPP for a namespace that is not
+ * there, EINVAL for an empty rest */
+function requireNamespace(name: Name): void {
+  const prefix = [USER, TRUSTED, SECURITY].find((start) => name.startsWith(start));
   // "system." holds access control lists, which nothing here has.
-  throw new FsError("EOPNOTSUPP", "namespaces are user, trusted, security");
+  if (prefix === undefined) throw new FsError("EOPNOTSUPP", "namespaces: user, trusted, security");
+  if (name.length === prefix.length) throw new FsError("EINVAL", "a name after the namespace");
 }
 
 function requireReadable(sb: Superblock, credentials: Credentials, inode: Inode, name: Name): void {
@@ -98,7 +106,8 @@ function requireReadable(sb: Superblock, credentials: Credentials, inode: Inode,
     if (credentials.uid !== 0) throw new FsError("ENODATA", TRUSTED_ONLY);
     return;
   }
-  if (!isRegular(inode.mode) && !isDirectory(inode.mode)) throw new FsError("ENODATA");
+  const isUser = name.startsWith(USER);
+  if (isUser && !isRegular(inode.mode) && !isDirectory(inode.mode)) throw new FsError("ENODATA");
   requirePermission(sb, credentials, inode, R_OK);
 }
 
@@ -108,19 +117,29 @@ function requireChangeable(
   inode: Inode,
   name: Name,
 ): void {
-  if (name.length === 0 || name.length > XATTR_NAME_MAX) throw new FsError("ERANGE", "name");
   sb.requireWritable();
   if ((inode.flags & (INODE_IMMUTABLE | INODE_APPEND)) !== 0) throw new FsError("EPERM");
-  requireXattrName(sb, name);
-  const isRoot = credentials.uid === 0;
+  sb.requireCapability(sb.capabilities.xattrs, "EOPNOTSUPP");
+  requireMayChange(sb, credentials, inode, name);
+  requireNamespace(name);
+}
+
+function requireMayChange(
+  sb: Superblock,
+  credentials: Credentials,
+  inode: Inode,
+  name: Name,
+): void {
   if (name.startsWith(SECURITY) || name.startsWith(TRUSTED)) {
-    if (!isRoot) throw new FsError("EPERM", TRUSTED_ONLY);
+    if (credentials.uid !== 0) throw new FsError("EPERM", TRUSTED_ONLY);
     return;
   }
-  const isDir = isDirectory(inode.mode);
-  if (!isRegular(inode.mode) && !isDir) throw new FsError("EPERM", "not on such a file");
-  if (isDir && (inode.mode & S_ISVTX) !== 0 && !isOwnerOrRoot(credentials, inode)) {
-    throw new FsError("EPERM", "a sticky directory's are its owner's");
+  if (name.startsWith(USER)) {
+    const isDir = isDirectory(inode.mode);
+    if (!isRegular(inode.mode) && !isDir) throw new FsError("EPERM", "not on such a file");
+    if (isDir && (inode.mode & S_ISVTX) !== 0 && !isOwnerOrRoot(credentials, inode)) {
+      throw new FsError("EPERM", "a sticky directory's are its owner's");
+    }
   }
   requirePermission(sb, credentials, inode, W_OK);
 }
