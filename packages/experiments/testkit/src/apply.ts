@@ -22,6 +22,7 @@ import {
   UTIME_OMIT,
   type Vfs,
 } from "@xiplab/core";
+import { firstNonZero } from "./bytes.ts";
 import { timeText } from "./model/apply-to-model.ts";
 import {
   type FileRef,
@@ -186,7 +187,7 @@ function walkExtents(task: Task, file: OpenFile): Value {
     if (holeEnd < pos || holeEnd > size) return `SEEK_DATA from ${pos} gave ${holeEnd} of ${size}`;
     const hole = new Uint8Array(Math.min(holeEnd - pos, HOLE_READ_MAX));
     task.pread(file, hole, 0, hole.length, pos);
-    const dirt = hole.findIndex((byte) => byte !== 0);
+    const dirt = firstNonZero(hole);
     if (dirt >= 0) return `byte ${pos + dirt} lies in a hole and is not zero`;
     if (data === null) break;
     pos = task.lseek(file, data, SEEK_HOLE);

@@ -2,6 +2,7 @@
  * A whole tree as seen from outside, whatever holds it: what two file systems have to agree on
  * when they are meant to be equal.
  */
+import { firstDifference } from "../bytes.ts";
 import { ANY_TIME, statOf } from "../model/apply-to-model.ts";
 import type { ModelFs } from "../model/model-fs.ts";
 import type { ModelNode } from "../model/node.ts";
@@ -143,11 +144,6 @@ export function diffBytes(expected: Uint8Array, found: Uint8Array, pos: number):
     `byte ${pos + first} is ${describeByte(found[first]!)}, ` +
     `expected ${describeByte(expected[first]!)}; bytes differ up to ${pos + end}`
   );
-}
-
-function firstDifference(a: Uint8Array, b: Uint8Array): number {
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return index;
-  return -1;
 }
 
 /** A path with its odd bytes visible. */

@@ -159,6 +159,7 @@ function rangeOfRegion(draw: Draw): { region: number; offset: number; length: nu
   let offset = dice.between(0, end - 1);
   if (kind === "page") offset -= offset % PAGE_SIZE;
   if (kind === "tail") offset = Math.max(0, end - dice.between(1, 100));
-  const length = Math.min(someLength(dice), end - offset + (dice.chance(2) ? 10_000 : 0));
-  return { region: slot, offset, length };
+  const length = Math.max(1, Math.min(someLength(dice), end - offset));
+  const beyond = dice.chance(2) ? 10_000 : 0;
+  return { region: slot, offset, length: length + beyond };
 }

@@ -17,6 +17,7 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from "@xiplab/core";
+import { firstNonZero } from "../bytes.ts";
 import type { Tree } from "../compare/tree.ts";
 import { type FileRef, OK, type Operation, type Result, type Value } from "../operations.ts";
 import { pattern } from "../pattern.ts";
@@ -267,7 +268,7 @@ function walkExtents(fd: number): Value {
     if (holeEnd - pos <= 2 ** 23) {
       const hole = new Uint8Array(holeEnd - pos);
       fs.readSync(fd, hole, 0, hole.length, pos);
-      if (hole.some((byte) => byte !== 0)) return `bytes in the hole at ${pos}`;
+      if (firstNonZero(hole) >= 0) return `bytes in the hole at ${pos}`;
     }
     if (data === -1) break;
     pos = done(libc.lseek(fd, BigInt(data), SEEK_HOLE));

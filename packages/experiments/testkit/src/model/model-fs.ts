@@ -77,8 +77,8 @@ export class ModelFs {
 
   // --- looking ---------------------------------------------------------------------------------
 
-  walk(path: string, last: LastComponent): Place {
-    return walk(this.root, this.who, path, last);
+  walk(path: string, last: LastComponent, creates = false): Place {
+    return walk(this.root, this.who, path, last, creates);
   }
 
   /** The file behind a path. @throws FsError ENOENT and what the walk throws */
@@ -242,8 +242,7 @@ export class ModelFs {
     const exclusive = !!(flags & O_CREAT && flags & O_EXCL);
     const follow = !exclusive && !(flags & O_NOFOLLOW);
     const create = !!(flags & O_CREAT);
-    const place = this.walk(path, create && !follow ? "parent" : follow ? "follow" : "nofollow");
-    if (create && place.kind === "name" && place.slash) fail("EISDIR");
+    const place = this.walk(path, follow ? "follow" : create ? "parent" : "nofollow", create);
     let node = place.node;
     if (node === null) {
       if (!create) fail("ENOENT");

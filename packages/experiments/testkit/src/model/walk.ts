@@ -19,21 +19,34 @@ export interface Place {
  */
 export type LastComponent = "parent" | "nofollow" | "follow";
 
-/** @throws FsError ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG on the way to the last component. */
-export function walk(root: ModelNode, who: Credentials, path: string, last: LastComponent): Place {
+/**
+ * `creates`: a file is to be made if there is none, so a slash behind the last name is wrong before
+ * anybody looks for the name.
+ * @throws FsError ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG on the way to the last component;
+ *   EISDIR
+ */
+export function walk(
+  root: ModelNode,
+  who: Credentials,
+  path: string,
+  last: LastComponent,
+  creates = false,
+): Place {
   if (path === "") fail("ENOENT");
   if (path.length >= PATH_MAX) fail("ENAMETOOLONG");
-  return new Walk(root, who).from(root, path, last);
+  return new Walk(root, who, creates).from(root, path, last);
 }
 
 class Walk {
   private readonly root: ModelNode;
   private readonly who: Credentials;
+  private readonly creates: boolean;
   private linksLeft = SYMLINK_MAX;
 
-  constructor(root: ModelNode, who: Credentials) {
+  constructor(root: ModelNode, who: Credentials, creates: boolean) {
     this.root = root;
     this.who = who;
+    this.creates = creates;
   }
 
   from(start: ModelNode, path: string, last: LastComponent): Place {
@@ -65,6 +78,7 @@ class Walk {
     if (!may(this.who, directory, X_OK)) fail("EACCES");
     if (name === ".") return { directory, name, node: directory, kind: "dot", slash };
     if (name === "..") return { directory, name, node: directory.parent, kind: "dotdot", slash };
+    if (slash && this.creates) fail("EISDIR");
     if (name.length > NAME_MAX) fail("ENAMETOOLONG");
     return { directory, name, node: directory.entries.get(name) ?? null, kind: "name", slash };
   }
