@@ -13,15 +13,19 @@ import {
   parseOptions,
   Pmem,
   Task,
+  type Timespec,
 } from "@xiplab/core";
 import { plain } from "@xiplab/plain";
 import type { Target } from "./target.ts";
 
-/** Milliseconds, as the peers that are written in JavaScript keep them. */
+/** Milliseconds, as the peers that are written in JavaScript keep them. One object for all calls. */
+const time: Timespec = { sec: 0, nsec: 0 };
 const clock: Clock = {
   now: () => {
     const ms = Date.now();
-    return { sec: Math.floor(ms / 1000), nsec: (ms % 1000) * 1e6 };
+    time.sec = Math.floor(ms / 1_000);
+    time.nsec = (ms - time.sec * 1_000) * 1_000_000;
+    return time;
   },
 };
 
