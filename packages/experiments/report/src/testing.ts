@@ -11,6 +11,7 @@ export const row = (over: Partial<ComparisonRow> = {}): ComparisonRow => ({
   media: "dram",
   workload: "log",
   sound: true,
+  controlExpected: true,
   ops: 100,
   wallNsPerOp: 1234,
   wallNsPerOpMedian: 1300,

@@ -23,6 +23,13 @@ test("a negative control that nobody convicted is unexpected", () => {
   expect(renderVerdicts([verdict!])).toContain("UNEXPECTED");
 });
 
+test("a negative control is only to be convicted where the work provokes it", () => {
+  const quiet = control({ crash: row().crash, controlExpected: false, verified: true });
+  const [verdict] = judge([quiet]);
+  expect(verdict).toMatchObject({ asExpected: true, untested: true });
+  expect(renderVerdicts([verdict!])).toContain("not put to the test");
+});
+
 test("a sound design that was convicted, or reads back wrong, is unexpected", () => {
   const stale = { ...row().crash!, stale: 1, firstId: "case@9" };
   expect(judge([row({ crash: stale })])[0]!.asExpected).toBe(false);

@@ -15,7 +15,9 @@ export interface DesignVerdict {
   /** Workloads in which the contents read back were wrong, with no crash at all. */
   readonly wrong: readonly string[];
   readonly firstId: string | null;
-  /** Sound and convicted of nothing, or a negative control that was convicted. */
+  /** A negative control in work that does not provoke it: nothing follows from its acquittal. */
+  readonly untested: boolean;
+  /** Sound and convicted of nothing, or a negative control that was convicted or is untested. */
   readonly asExpected: boolean;
 }
 
@@ -39,11 +41,15 @@ export function renderVerdicts(
   const widest = Math.max(0, ...verdicts.map((verdict) => verdict.design.length));
   return verdicts
     .map((verdict) => {
-      const mark = verdict.asExpected ? style("green", "as expected") : style("red", "UNEXPECTED");
       const name = style("bold", verdict.design.padEnd(widest));
-      return `${name}  ${findings(verdict)}: ${mark}`;
+      return `${name}  ${findings(verdict)}: ${conclusion(verdict, style)}`;
     })
     .join("\n");
+}
+
+function conclusion(verdict: DesignVerdict, style: Style): string {
+  if (verdict.untested) return style("yellow", "not put to the test by this work");
+  return verdict.asExpected ? style("green", "as expected") : style("red", "UNEXPECTED");
 }
 
 function findings(verdict: DesignVerdict): string {
@@ -67,6 +73,7 @@ function judgeDesign(design: string, rows: readonly ComparisonRow[]): DesignVerd
   const wrong = rows.filter((row) => !row.verified).map((row) => row.workload);
   const sound = rows.every((row) => row.sound);
   const guilty = convicted.length > 0 || wrong.length > 0;
+  const untested = !sound && !guilty && !rows.some((row) => row.controlExpected);
   return {
     design,
     sound,
@@ -77,7 +84,8 @@ function judgeDesign(design: string, rows: readonly ComparisonRow[]): DesignVerd
     workloads: convicted.map((row) => row.workload),
     wrong,
     firstId: convicted[0]?.crash?.firstId ?? null,
-    asExpected: sound ? !guilty : convicted.length > 0,
+    untested,
+    asExpected: sound ? !guilty : untested || convicted.length > 0,
   };
 }
 

@@ -13,6 +13,7 @@ import {
 } from "./jobs.ts";
 import { median } from "./percentiles.ts";
 import type { ComparisonRow } from "./row.ts";
+import { provokes } from "./workload.ts";
 
 /** Does one job: here, or in another thread. */
 export type Execute = (job: Job) => Promise<JobResult>;
@@ -59,7 +60,7 @@ function rowsOf({ design, workload }: CellOf, results: readonly JobResult[]): Co
   const crash = results.find((result): result is CrashJobResult => result.kind === "crash");
   assert(times.length > 0, "a cell was timed");
   assert(metered !== undefined, "a cell was metered");
-  const perOp = times.map((time) => time.wallNs / time.ops);
+  const rounds = times.map((time) => sum(time.chunksNs) / time.ops);
   const { kind: _kind, media, ...shared } = metered;
   return media.map((one) => ({
     personality: design.personality,
@@ -68,9 +69,10 @@ function rowsOf({ design, workload }: CellOf, results: readonly JobResult[]): Co
     media: one.media,
     workload,
     sound: isSound(design),
-    wallNsPerOp: Math.min(...perOp),
-    wallNsPerOpMedian: median(perOp),
-    rounds: perOp.length,
+    wallNsPerOp: undisturbedNs(times) / times[0]!.ops,
+    wallNsPerOpMedian: median(rounds),
+    rounds: times.length,
+    controlExpected: provokes(workload),
     modelledNsPerOp: one.modelledNsPerOp,
     zeroingShare: zeroingShare(shared.bytes),
     mediaWriteAmplification: one.mediaWriteAmplification,
@@ -79,7 +81,21 @@ function rowsOf({ design, workload }: CellOf, results: readonly JobResult[]): Co
   }));
 }
 
+/**
+ * What the work takes when nothing else runs: the best round of each chunk, added up. A short chunk
+ * often comes through undisturbed on a machine on which a whole run never does.
+ */
+export function undisturbedNs(times: readonly TimeResult[]): number {
+  const [first] = times;
+  assert(first !== undefined, "a cell was timed");
+  return sum(
+    first.chunksNs.map((_, chunk) => Math.min(...times.map((time) => time.chunksNs[chunk]!))),
+  );
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, one) => total + one, 0);
+
 export function zeroingShare(bytes: Readonly<Record<PurposeName, number>>): number {
-  const total = Object.values(bytes).reduce((sum, part) => sum + part, 0);
+  const total = sum(Object.values(bytes));
   return total === 0 ? 0 : bytes.zeroing / total;
 }

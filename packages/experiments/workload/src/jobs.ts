@@ -24,7 +24,8 @@ export type Job =
 export interface TimeResult {
   readonly kind: "time";
   readonly ops: number;
-  readonly wallNs: number;
+  /** Nanoseconds of each run of so many operations. Chunk n is the same work in every round. */
+  readonly chunksNs: readonly number[];
 }
 
 export interface MediaResult {

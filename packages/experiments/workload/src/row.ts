@@ -42,11 +42,14 @@ export interface ComparisonRow extends Verification {
   readonly workload: string;
   /** Expected to be convicted of nothing. False for negative controls. */
   readonly sound: boolean;
+  /** The workload is one on which every negative control has to be convicted. */
+  readonly controlExpected: boolean;
   /** Operations of the workload: what the figures per operation are divided by. */
   readonly ops: number;
-  /** Nanoseconds of this machine per operation, nobody watching: the best round. */
+  /** Nanoseconds of this machine per operation, nobody watching: the best of the rounds for each
+   * short run of operations, added up. */
   readonly wallNsPerOp: number;
-  /** And the median of the rounds. */
+  /** Of whole rounds, the median. */
   readonly wallNsPerOpMedian: number;
   readonly rounds: number;
   /** Nanoseconds that the medium would take, by its model. */

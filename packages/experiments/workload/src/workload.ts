@@ -11,6 +11,12 @@ export const WorkloadNames: readonly WorkloadName[] = [
   "append-4k",
 ];
 
+/**
+ * Does the workload write into preallocated blocks with write()? Then every negative control has to
+ * be convicted on it; on another it may get away.
+ */
+export const provokes = (name: WorkloadName): boolean => name === "log";
+
 /** Called around each operation. Without an observer both only count. */
 export interface OperationHook {
   begin(): void;

@@ -17,6 +17,9 @@ export function appendWorkload(
   // Slices that begin at another byte each time, so that a block in the wrong place shows.
   const start = (index: number): number => (index * 37) % (pool.length - length);
   const expected = new Uint8Array(appends * length);
+  for (let index = 0; index < appends; index++) {
+    expected.set(pool.subarray(start(index), start(index) + length), index * length);
+  }
   return {
     name,
     title: `appends of ${length} B, fsync after each`,
@@ -35,8 +38,6 @@ export function appendWorkload(
         task.write(file, pool, start(index), length);
         task.fsync(file);
         hook.end();
-        const from = start(index);
-        expected.set(pool.subarray(from, from + length), index * length);
       }
       task.close(file);
     },

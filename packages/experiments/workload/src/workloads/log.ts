@@ -1,7 +1,7 @@
 /** A log file, preallocated with fallocate, written record by record, each made durable. */
-import { type Name, O_CREAT, O_RDWR, type Task } from "@xiplab/core";
+import { type Name, O_CREAT, O_RDWR } from "@xiplab/core";
 import { Random } from "../random.ts";
-import type { OperationHook, Workload, WorkloadOptions } from "../workload.ts";
+import type { Workload, WorkloadOptions } from "../workload.ts";
 import { compareFile, contentPool, FILE_MODE } from "./contents.ts";
 
 const PATH = "/log" as Name;
@@ -20,8 +20,14 @@ export function logWorkload({ seed, quick }: WorkloadOptions): Workload {
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const size = Math.ceil(total / PREALLOCATE_STEP) * PREALLOCATE_STEP;
   const pool = contentPool(seed);
+  const starts = lengths.map((_, index) => (index * 997) % (pool.length - RECORD_MAX));
   // What was preallocated and never written reads as zeros.
   const expected = new Uint8Array(size);
+  let end = 0;
+  lengths.forEach((length, index) => {
+    expected.set(pool.subarray(starts[index]!, starts[index]! + length), end);
+    end += length;
+  });
   return {
     name: "log",
     title: `fallocated log, records of ${RECORD_MIN} to ${RECORD_MAX} B, fsync after each`,
@@ -36,29 +42,16 @@ export function logWorkload({ seed, quick }: WorkloadOptions): Workload {
     body(task, hook) {
       const file = task.open(PATH, O_RDWR, 0);
       let pos = 0;
-      for (const length of lengths) {
-        const start = pos % (pool.length - RECORD_MAX);
-        appendRecord(task, hook, file, pool, start, length, pos);
-        expected.set(pool.subarray(start, start + length), pos);
+      for (let index = 0; index < lengths.length; index++) {
+        const length = lengths[index]!;
+        hook.begin();
+        task.pwrite(file, pool, starts[index]!, length, pos);
+        task.fsync(file);
+        hook.end();
         pos += length;
       }
       task.close(file);
     },
     verify: (task) => compareFile(task, PATH, expected),
   };
-}
-
-function appendRecord(
-  task: Task,
-  hook: OperationHook,
-  file: ReturnType<Task["open"]>,
-  pool: Uint8Array,
-  start: number,
-  length: number,
-  pos: number,
-): void {
-  hook.begin();
-  task.pwrite(file, pool, start, length, pos);
-  task.fsync(file);
-  hook.end();
 }

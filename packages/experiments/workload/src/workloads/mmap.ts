@@ -14,9 +14,12 @@ const UPDATE_MAX = 512;
 export function mmapWorkload({ seed, quick }: WorkloadOptions): Workload {
   const size = PAGES * PAGE_SIZE;
   const updates = quick ? UPDATES_QUICK : UPDATES;
-  const random = new Random(seed + 1);
   const pool = contentPool(seed);
+  const plan = drawUpdates(seed, updates, pool.length);
   const expected = new Uint8Array(size);
+  for (const { at, start, length } of plan) {
+    expected.set(pool.subarray(start, start + length), at);
+  }
   return {
     name: "mmap",
     title: `stores of ${UPDATE_MIN} to ${UPDATE_MAX} B to random pages of ${PAGES}, msync after each`,
@@ -32,20 +35,34 @@ export function mmapWorkload({ seed, quick }: WorkloadOptions): Workload {
       const file = task.open(PATH, O_RDWR, 0);
       const options = { shared: true, writable: true, sync: false };
       const region = task.mmap(file, 0, size, options);
-      for (let update = 0; update < updates; update++) {
-        const length = random.between(UPDATE_MIN, UPDATE_MAX);
-        const page = random.below(PAGES) * PAGE_SIZE;
-        const at = page + random.below(PAGE_SIZE - length + 1);
-        const start = random.below(pool.length - length);
+      for (const { page, at, start, length } of plan) {
         hook.begin();
         region.store(at, pool, start, length);
         region.msync(page, PAGE_SIZE);
         hook.end();
-        expected.set(pool.subarray(start, start + length), at);
       }
       region.unmap();
       task.close(file);
     },
     verify: (task) => compareFile(task, PATH, expected),
   };
+}
+
+interface Update {
+  /** Where the page begins, and where in the file the store goes. */
+  readonly page: number;
+  readonly at: number;
+  /** In the pool. */
+  readonly start: number;
+  readonly length: number;
+}
+
+function drawUpdates(seed: number, count: number, poolLength: number): Update[] {
+  const random = new Random(seed + 1);
+  return Array.from({ length: count }, () => {
+    const length = random.between(UPDATE_MIN, UPDATE_MAX);
+    const page = random.below(PAGES) * PAGE_SIZE;
+    const at = page + random.below(PAGE_SIZE - length + 1);
+    return { page, at, start: random.below(poolLength - length), length };
+  });
 }
