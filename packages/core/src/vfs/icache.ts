@@ -57,7 +57,7 @@ function evict(sb: Superblock, inode: Inode): void {
 }
 
 /** Forget the cached names of a directory that is gone: they all say that there is none. */
-export function forgetChildren(sb: Superblock, directory: Inode): void {
+function forgetChildren(sb: Superblock, directory: Inode): void {
   if (directory.children === null) return;
   for (const child of directory.children.values()) {
     assert(child === null, "a removed directory has no names");
@@ -107,7 +107,6 @@ function trimChildren(sb: Superblock, directory: Inode, goal: number): void {
       const busy = child.references > 0 || child.children !== null || isDirty(child);
       if (busy) continue;
       child.dentries--;
-      if (child.parent === directory) child.parent = null;
       directory.childrenComplete = false;
       if (child.dentries === 0) drop(sb, child);
     }

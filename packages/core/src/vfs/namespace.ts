@@ -26,7 +26,7 @@ import {
 import type { NewInode } from "../spec/personality.ts";
 import type { Name } from "../spec/units.ts";
 import { lookupChild, setChild } from "./dcache.ts";
-import { adopt, evictIfUnused, forgetChildren } from "./icache.ts";
+import { adopt, evictIfUnused } from "./icache.ts";
 import {
   type Credentials,
   isInGroup,
@@ -217,7 +217,7 @@ export function rmdir(
 /** The personality took the name away: bring the caches up to that. */
 function removed(sb: Superblock, directory: Inode, name: Name, victim: Inode): void {
   setChild(sb, directory, name, null);
-  leaveNamespace(sb, directory, victim);
+  leaveNamespace(directory, victim);
   if (sb.listeners.active) {
     sb.listeners.emit({ kind: "delete", inode: victim, directory, name });
   }
@@ -225,10 +225,9 @@ function removed(sb: Superblock, directory: Inode, name: Name, victim: Inode): v
 }
 
 /** `victim` lost its name in `directory`; a directory that is in use keeps its way up. */
-export function leaveNamespace(sb: Superblock, directory: Inode, victim: Inode): void {
+export function leaveNamespace(directory: Inode, victim: Inode): void {
   if (!isDirectory(victim.mode)) return;
   assert(victim.nlink === 0, "a removed directory has no links");
-  forgetChildren(sb, victim);
   if (victim.references > 0) {
     victim.parent = directory;
     directory.references++;

@@ -47,6 +47,32 @@ describe("rename", () => {
     expect(codeOf(() => task.rename(n("/b/z/y"), n("/a")))).toBe("ok");
   });
 
+  test("replaces an empty directory that somebody is in, who still finds the way up", () => {
+    const { task, fs, vfs } = setUp();
+    for (const path of ["/a", "/b", "/b/x"]) task.mkdir(n(path));
+    const inside = new Task(vfs);
+    inside.chdir(n("/b/x"));
+    task.rename(n("/a"), n("/b/x"));
+    expect(inside.stat(n(".")).nlink).toBe(0);
+    expect(inside.stat(n("..")).ino).toBe(task.stat(n("/b")).ino);
+    inside.chdir(n("/"));
+    expect(fs.inodes.size).toBe(3);
+  });
+
+  test("of a directory to another place takes the right to write it, for its '..' changes", () => {
+    const { vfs, task } = setUp();
+    const user = new Task(vfs, { credentials: { uid: 7, gid: 7, groups: [] } });
+    for (const path of ["/a", "/b", "/a/x"]) {
+      task.mkdir(n(path));
+      task.chmod(n(path), 0o777);
+    }
+    task.chmod(n("/a/x"), 0o755);
+    writeFile(user, "/b/f");
+    expect(codeOf(() => user.rename(n("/a/x"), n("/b/x")))).toBe("EACCES");
+    expect(codeOf(() => user.rename(n("/b/f"), n("/a/x"), RENAME_EXCHANGE))).toBe("EACCES");
+    expect(codeOf(() => user.rename(n("/a/x"), n("/a/y")))).toBe("ok");
+  });
+
   test("leaves two names of one file alone", () => {
     const { task } = setUp();
     writeFile(task, "/a");
@@ -54,6 +80,12 @@ describe("rename", () => {
     task.rename(n("/a"), n("/b"));
     expect(task.readdir(n("/"))).toEqual(["a", "b"]);
     expect(codeOf(() => task.rename(n("/a"), n("/a")))).toBe("ok");
+    task.mkdir(n("/d"));
+    task.link(n("/a"), n("/d/c"));
+    task.rename(n("/a"), n("/d/c"));
+    expect(task.stat(n("/a")).nlink).toBe(3);
+    task.rename(n("/a"), n("/d/c"), RENAME_EXCHANGE);
+    expect(task.stat(n("/d/c")).nlink).toBe(3);
     expect(codeOf(() => task.rename(n("/a"), n("/b"), RENAME_NOREPLACE))).toBe("EEXIST");
   });
 

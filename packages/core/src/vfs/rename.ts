@@ -150,6 +150,6 @@ function perform(
     }
   }
   if (displaced === null || exchange) return;
-  leaveNamespace(sb, directory, displaced);
+  leaveNamespace(directory, displaced);
   evictIfUnused(sb, displaced);
 }

@@ -133,7 +133,6 @@ export class MemoryFileSystem implements FileSystem {
   evict(inode: Inode): void {
     this.count("evict");
     if (inode.nlink === 0) this.inodes.delete(inode.ino);
-    else this.keep(inode);
   }
 
   lookup(directory: Inode, name: Name): Ino {
@@ -141,7 +140,9 @@ export class MemoryFileSystem implements FileSystem {
     return storedOf(directory).names.get(name)?.ino ?? NO_INO;
   }
 
+  /** A removed directory stands nowhere: the vfs must not ask. */
   parentOf(directory: Inode): Ino {
+    assert(directory.nlink > 0, "the directory has a name");
     return storedOf(directory).parent;
   }
 

@@ -69,10 +69,11 @@ describe("a path", () => {
   });
 
   test("starts where chdir went, also after that directory was removed", () => {
-    const { task } = setUp();
+    const { task, fs } = setUp();
     task.mkdir(n("/d"));
     task.mkdir(n("/d/e"));
     task.chdir(n("d/e"));
+    expect(task.tryStat(n("absent"))).toBe(null);
     expect(task.stat(n("..")).ino).toBe(task.stat(n("/d")).ino);
     task.rmdir(n("/d/e"));
     expect(task.stat(n(".")).nlink).toBe(0);
@@ -81,7 +82,9 @@ describe("a path", () => {
     expect(codeOf(() => task.readdir(n(".")))).toBe("ENOENT");
     expect(task.stat(n("..")).ino).toBe(task.stat(n("/d")).ino);
     task.rmdir(n("/d"));
+    expect(fs.inodes.size).toBe(3);
     task.chdir(n("/"));
+    expect(fs.inodes.size).toBe(1);
     expect(task.readdir(n("/"))).toEqual([]);
     writeFile(task, "/f");
     expect(codeOf(() => task.chdir(n("/f")))).toBe("ENOTDIR");
