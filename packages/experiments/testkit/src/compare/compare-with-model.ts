@@ -6,7 +6,7 @@
  * A failure is shrunk to a short sequence and printed in a form that `replay` takes.
  */
 import * as fc from "fast-check";
-import type { OptionValues, Personality } from "@xiplab/core";
+import { type OptionValues, type Personality, Pmem, type PmemDevice } from "@xiplab/core";
 import { applyOperation } from "../apply.ts";
 import { OperationsArbitrary } from "../generate/arbitrary.ts";
 import type { GeneratorConfig } from "../generate/draw.ts";
@@ -28,9 +28,9 @@ export interface CompareConfig {
   readonly operations?: number;
   /** Operations on one file system, before a new one is made. Default 1,000. */
   readonly operationsPerRun?: number;
-  /** Bytes. Default 32 MiB. */
+  /** Bytes. Default 16 MiB. */
   readonly deviceSize?: number;
-  /** Operations between two looks at the whole tree. Default 40. */
+  /** Operations between two looks at the whole tree. Default 50. */
   readonly treeEvery?: number;
   /** Milliseconds to look for a shorter sequence after a failure. Default 20,000. */
   readonly shrinkMs?: number;
@@ -40,8 +40,8 @@ export interface CompareConfig {
 
 const OPERATIONS = 10_000;
 const OPERATIONS_PER_RUN = 1000;
-const DEVICE_SIZE = 32 * 1024 * 1024;
-const TREE_EVERY = 40;
+const DEVICE_SIZE = 16 * 1024 * 1024;
+const TREE_EVERY = 50;
 const SHRINK_MS = 20_000;
 
 interface Failure {
@@ -63,9 +63,11 @@ export function compareWithModel(config: CompareConfig): string {
     config.shrinkMs ?? SHRINK_MS,
   );
   let message = "";
+  // One device for all runs: its memory is what costs.
+  const device = new Pmem(config.deviceSize ?? DEVICE_SIZE);
   const property = fc.property(arbitrary, (sequence) => {
     const every = arbitrary.isShrinking ? Infinity : (config.treeEvery ?? TREE_EVERY);
-    const failure = compareOnce(config, sequence, every);
+    const failure = compareOnce(config, device, sequence, every);
     if (failure === null) return;
     arbitrary.failure ??= failure;
     message = failure.message;
@@ -76,7 +78,7 @@ export function compareWithModel(config: CompareConfig): string {
   if (!details.failed) return `${what}: ${details.numRuns} runs of ${length} operations agree`;
   // The last failure that fast-check saw may be that of a longer sequence: run the shortest again.
   const shortest = details.counterexample?.[0] ?? [];
-  message = compareOnce(config, shortest, Infinity)?.message ?? message;
+  message = compareOnce(config, device, shortest, Infinity)?.message ?? message;
   throw new Error(`${what}: ${message}\nreplay these operations:\n${printOperations(shortest)}`);
 }
 
@@ -85,7 +87,8 @@ export function replay(
   config: Omit<CompareConfig, "seed">,
   operations: readonly Operation[],
 ): void {
-  const failure = compareOnce({ ...config, seed: 0 }, operations, 1);
+  const device = new Pmem(config.deviceSize ?? DEVICE_SIZE);
+  const failure = compareOnce({ ...config, seed: 0 }, device, operations, 1);
   if (failure !== null) throw new Error(failure.message);
 }
 
@@ -118,13 +121,14 @@ const volumeConfig = (config: CompareConfig): VolumeConfig => ({
 
 function compareOnce(
   config: CompareConfig,
+  device: PmemDevice,
   operations: readonly Operation[],
   treeEvery: number,
 ): Failure | null {
   const idle = new Set<number>();
   let at = 0;
   try {
-    const pair = new Pair(new Volume(volumeConfig(config)));
+    const pair = new Pair(new Volume(volumeConfig(config), device));
     for (; at < operations.length; at++) {
       const expected = pair.step(operations[at]!, at);
       if ("error" in expected) idle.add(at);

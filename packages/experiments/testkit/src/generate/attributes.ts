@@ -2,7 +2,7 @@
 import { XATTR_CREATE, XATTR_REPLACE } from "@xiplab/core";
 import type { OperationBody, OperationTime } from "../operations.ts";
 import { UserNames, USERS } from "../users.ts";
-import { type Builders, type Draw, someFile } from "./draw.ts";
+import { type Builders, type Draw, nodeAt, someFile } from "./draw.ts";
 import { existing } from "./places.ts";
 
 const MODES = [
@@ -24,26 +24,12 @@ export const attributeOperations: Builders = {
   chown: [25, chownOperation],
   utimens: [20, utimensOperation],
   setxattr: [20, setxattrOperation],
-  getxattr: [
-    10,
-    ({ dice, found }) => ({
-      op: "getxattr",
-      path: existing(dice, found, found.all),
-      name: dice.pick(XATTR_NAMES),
-    }),
-  ],
+  getxattr: [10, (draw) => ({ op: "getxattr", ...someXattr(draw) })],
   listxattr: [
     6,
     ({ dice, found }) => ({ op: "listxattr", path: existing(dice, found, found.all) }),
   ],
-  removexattr: [
-    8,
-    ({ dice, found }) => ({
-      op: "removexattr",
-      path: existing(dice, found, found.all),
-      name: dice.pick(XATTR_NAMES),
-    }),
-  ],
+  removexattr: [8, (draw) => ({ op: "removexattr", ...someXattr(draw) })],
 };
 
 function anyFile(draw: Draw): string | number {
@@ -74,6 +60,16 @@ function utimensOperation(draw: Draw): OperationBody {
     mtime: time(),
     follow: dice.chance(70),
   };
+}
+
+/** One that exists, half of the time. */
+function someXattr({ dice, found, model }: Draw): { path: string; name: string } {
+  const marked = found.all.filter((path) => (nodeAt(model, path)?.xattrs.size ?? 0) > 0);
+  if (marked.length > 0 && dice.chance(60)) {
+    const path = dice.pick(marked);
+    return { path, name: dice.pick([...nodeAt(model, path)!.xattrs.keys()]) };
+  }
+  return { path: existing(dice, found, found.all), name: dice.pick(XATTR_NAMES) };
 }
 
 function setxattrOperation({ dice, found, seed }: Draw): OperationBody {

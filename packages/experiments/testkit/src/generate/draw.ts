@@ -1,6 +1,7 @@
 /** What the builders of operations see, and what they share. */
 import type { Capabilities } from "@xiplab/core";
 import type { ModelFs, ModelLimits } from "../model/model-fs.ts";
+import type { ModelNode } from "../model/node.ts";
 import type { FileRef, OperationBody, OperationName } from "../operations.ts";
 import type { Dice } from "./dice.ts";
 import { type Survey, existing, somePos } from "./places.ts";
@@ -51,11 +52,27 @@ export function posIn({ dice, model, config }: Draw, file: FileRef): number {
 
 export function sizeOf(model: ModelFs, file: FileRef): number {
   if (typeof file === "number") return model.files.get(file)?.node.content.size ?? 0;
+  return nodeAt(model, file)?.content.size ?? 0;
+}
+
+/** What a plain path of names leads to; links are not followed. */
+export function nodeAt(model: ModelFs, path: string): ModelNode | null {
   let node = model.root;
-  for (const name of file.split("/").filter((part) => part !== "")) {
+  for (const name of path.split("/").filter((part) => part !== "")) {
     const next = node.entries.get(name);
-    if (next === undefined) return 0;
+    if (next === undefined) return null;
     node = next;
   }
-  return node.content.size;
+  return node;
+}
+
+/** A slot that is free, most of the time. */
+export function freeSlot(dice: Dice, taken: ReadonlyMap<number, unknown>, count: number): number {
+  const free = Array.from({ length: count }, (_, slot) => slot).filter((slot) => !taken.has(slot));
+  return free.length > 0 && dice.chance(95) ? dice.pick(free) : dice.between(0, count - 1);
+}
+
+/** A slot that is taken, most of the time. */
+export function takenSlot(dice: Dice, taken: ReadonlyMap<number, unknown>, count: number): number {
+  return taken.size > 0 && dice.chance(95) ? dice.pick([...taken.keys()]) : dice.between(0, count);
 }

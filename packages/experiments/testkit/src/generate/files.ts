@@ -18,7 +18,7 @@ import {
   SEEK_SET,
 } from "@xiplab/core";
 import type { OperationBody } from "../operations.ts";
-import { type Builders, type Draw, posIn, sizeOf, someFile } from "./draw.ts";
+import { type Builders, type Draw, freeSlot, posIn, sizeOf, someFile, takenSlot } from "./draw.ts";
 import { existing, someLength, somePagePos, somePath } from "./places.ts";
 
 const SLOTS = 6;
@@ -28,7 +28,7 @@ export const FILE_MODES = [0o644, 0o644, 0o666, 0o600, 0o755, 0o6777, 0o2644, 0o
 
 export const fileOperations: Builders = {
   open: [60, openOperation],
-  close: [30, ({ dice }) => ({ op: "close", slot: dice.between(0, SLOTS - 1) })],
+  close: [30, ({ dice, model }) => ({ op: "close", slot: takenSlot(dice, model.files, SLOTS) })],
   create: [60, createOperation],
   read: [50, readOperation],
   write: [160, writeOperation],
@@ -40,15 +40,18 @@ export const fileOperations: Builders = {
   remount: [4, () => ({ op: "remount" })],
   extents: [25, (draw) => ({ op: "extents", file: someFile(draw) })],
   map: [40, mapOperation],
-  load: [35, (draw) => ({ op: "load", ...rangeOfRegion(draw) })],
-  store: [60, (draw) => ({ op: "store", ...rangeOfRegion(draw), seed: draw.seed })],
-  msync: [15, (draw) => ({ op: "msync", ...rangeOfRegion(draw) })],
-  unmap: [20, ({ dice }) => ({ op: "unmap", region: dice.between(0, REGIONS - 1) })],
+  load: [35, onRegion((draw) => ({ op: "load", ...rangeOfRegion(draw) }))],
+  store: [60, onRegion((draw) => ({ op: "store", ...rangeOfRegion(draw), seed: draw.seed }))],
+  msync: [15, onRegion((draw) => ({ op: "msync", ...rangeOfRegion(draw) }))],
+  unmap: [
+    20,
+    ({ dice, model }) => ({ op: "unmap", region: takenSlot(dice, model.regions, REGIONS) }),
+  ],
 };
 
 function openOperation(draw: Draw): OperationBody {
-  const { dice, found, config } = draw;
-  const slot = dice.between(0, SLOTS - 1);
+  const { dice, found, config, model } = draw;
+  const slot = freeSlot(dice, model.files, SLOTS);
   const mode = dice.pick(FILE_MODES);
   const access = dice.pick([O_RDONLY, O_WRONLY, O_RDWR, O_RDWR, O_RDWR]);
   if (dice.chance(5)) {
@@ -94,7 +97,7 @@ function writeOperation(draw: Draw): OperationBody {
 
 function seekOperation(draw: Draw): OperationBody {
   const { dice } = draw;
-  const slot = dice.between(0, SLOTS - 1);
+  const slot = takenSlot(dice, draw.model.files, SLOTS);
   // In a directory an offset means what the design says.
   if (draw.model.files.get(slot)?.node.isDirectory) {
     return { op: "seek", slot, offset: 0, whence: SEEK_SET };
@@ -132,7 +135,7 @@ function mapOperation(draw: Draw): OperationBody {
   const shared = dice.chance(75);
   return {
     op: "map",
-    region: dice.between(0, REGIONS - 1),
+    region: freeSlot(dice, model.regions, REGIONS),
     file,
     pos,
     length,
@@ -142,11 +145,16 @@ function mapOperation(draw: Draw): OperationBody {
   };
 }
 
+/** Where nothing is mapped yet, map something. */
+function onRegion(build: (draw: Draw) => OperationBody): (draw: Draw) => OperationBody {
+  const isBare = ({ model, dice }: Draw): boolean => model.regions.size === 0 && dice.chance(95);
+  return (draw) => (isBare(draw) ? mapOperation(draw) : build(draw));
+}
+
 /** Most of the time a region that exists, a range inside it, and in the file too. */
 function rangeOfRegion(draw: Draw): { region: number; offset: number; length: number } {
   const { dice, model } = draw;
-  const slots = [...model.regions.keys()];
-  const slot = slots.length > 0 && dice.chance(97) ? dice.pick(slots) : REGIONS;
+  const slot = takenSlot(dice, model.regions, REGIONS);
   const region = model.regions.get(slot);
   if (region === undefined) return { region: slot, offset: 0, length: 1 };
   const inFile = region.node.content.size - region.pos;

@@ -22,7 +22,7 @@ import type { Builders, Draw, GeneratorConfig } from "./draw.ts";
 import { survey } from "./places.ts";
 
 export const DEFAULT_CONFIG: GeneratorConfig = {
-  pagesMax: 1500,
+  pagesMax: 1000,
   nodesMax: 40,
   farMax: 2 ** 30,
   mapSync: false,
