@@ -13,6 +13,7 @@ import { type PointName, domainOf } from "./id.ts";
 import type { Finding } from "./oracle.ts";
 import { planTaken } from "./plans.ts";
 import { recover } from "./recover.ts";
+import type { FoundTree } from "./tree.ts";
 import type { CrashCase } from "./types.ts";
 import type { Point, Walk } from "./walk.ts";
 
@@ -78,15 +79,22 @@ function judgeState(
   let findings: readonly Finding[] = [];
   walk.image.under(() => {
     walk.image.putTaken(flight, taken);
-    findings = judgeImage(crashCase, walk);
+    ({ findings } = judgeImage(crashCase, walk));
   });
   return findings;
 }
 
+export interface JudgedState {
+  /** What recovery made of it; null where it could not be read. */
+  readonly tree: FoundTree | null;
+  readonly findings: readonly Finding[];
+}
+
 /** Recover what is on the image and judge it. The image changes: the caller has a snapshot. */
-export function judgeImage(crashCase: CrashCase, walk: Walk): readonly Finding[] {
+export function judgeImage(crashCase: CrashCase, walk: Walk): JudgedState {
   const { tree, findings } = recover(walk.image.device, crashCase);
-  return tree === null ? findings : [...findings, ...walk.oracle.judge(tree)];
+  if (tree === null) return { tree, findings };
+  return { tree, findings: [...findings, ...walk.oracle.judge(tree)] };
 }
 
 function rangesOf(walk: Walk, flight: Flight, taken: Uint8Array, wanted: 0 | 1): StoreRange[] {

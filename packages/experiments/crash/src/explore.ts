@@ -6,7 +6,7 @@
  * A state whose image was judged before against the same legal states is not tried again.
  */
 import { OptionError } from "@xiplab/core";
-import { type CrashExplanation, explain, judgeImage } from "./explain.ts";
+import { type CrashExplanation, explain, judgeImage, type JudgedState } from "./explain.ts";
 import { formatPoint, idPrefix, parseId } from "./id.ts";
 import type { Finding } from "./oracle.ts";
 import { DEFAULT_BOUNDS, planFlight, planTaken } from "./plans.ts";
@@ -27,8 +27,15 @@ import { type Point, Walk, samePoint } from "./walk.ts";
  * for want of space; OptionError for options that the personality does not know.
  */
 export function exploreCrash(crashCase: CrashCase): CrashResult {
-  return new Exploration(crashCase).run();
+  return new Exploration(crashCase, null).run();
 }
+
+/** As exploreCrash, and tell of every state what was recovered and what is wrong with it. */
+export function exploreWith(crashCase: CrashCase, onState: StateListener): CrashResult {
+  return new Exploration(crashCase, onState).run();
+}
+
+export type StateListener = (id: string, judged: JudgedState) => void;
 
 /**
  * Run exactly one state again, and explain it. `id` is as `CrashResult` gives it; the case must be
@@ -65,6 +72,7 @@ class Tally {
 
 class Exploration {
   private readonly crashCase: CrashCase;
+  private readonly onState: StateListener | null;
   private readonly bounds: CrashBounds;
   private readonly seed: number;
   private readonly prefix: string;
@@ -82,8 +90,9 @@ class Exploration {
   /** Base-2 logarithm of the states that the model allows at the points so far. */
   private naiveLog2 = -Infinity;
 
-  constructor(crashCase: CrashCase) {
+  constructor(crashCase: CrashCase, onState: StateListener | null) {
     this.crashCase = crashCase;
+    this.onState = onState;
     this.bounds = { ...DEFAULT_BOUNDS, ...crashCase.bounds };
     this.seed = crashCase.seed ?? 1;
     this.prefix = idPrefix(crashCase);
@@ -138,13 +147,18 @@ class Exploration {
       }
       this.seen.add(key);
       this.states++;
-      const findings = judgeImage(this.crashCase, walk);
-      if (findings.length > 0) this.convict(point, plan, findings);
+      const judged = judgeImage(this.crashCase, walk);
+      const id = this.idOf(point, plan);
+      this.onState?.(id, judged);
+      if (judged.findings.length > 0) this.convict(id, judged.findings);
     });
   }
 
-  private convict(point: Point, plan: string, findings: readonly Finding[]): void {
-    const id = `${this.prefix}${formatPoint(point.name, this.crashCase.body.length)}.${plan}`;
+  private idOf(point: Point, plan: string): string {
+    return `${this.prefix}${formatPoint(point.name, this.crashCase.body.length)}.${plan}`;
+  }
+
+  private convict(id: string, findings: readonly Finding[]): void {
     this.firstId ??= id;
     for (const verdict of VerdictNames) {
       if (findings.some((finding) => finding.verdict === verdict)) this.tallies[verdict].add(id);

@@ -17,7 +17,6 @@ import {
   type ModelFs,
   type ModelNode,
   type Operation,
-  type Result,
   applyToModel,
   type FileRef,
 } from "@xiplab/testkit";
@@ -56,8 +55,8 @@ export class Oracle {
     this.moments = [namesOf(model)];
   }
 
-  /** `operation` is in progress. Returns what the model says of it. */
-  begin(operation: Operation): Result {
+  /** `operation` is in progress. */
+  begin(operation: Operation): void {
     assert(this.current === null, "one operation at a time");
     const before = this.newestNames();
     const result = applyToModel(this.model, operation);
@@ -66,12 +65,11 @@ export class Oracle {
     this.version++;
     if (!this.refused || operation.op === "store") this.noteContent(operation);
     const after = namesOf(this.model);
-    if (equalNames(before, after)) return result;
+    if (equalNames(before, after)) return;
     this.moments.push(after);
     if (operation.op === "rename" && !this.promises.atomicRename) {
       this.midways = renameMidways(before, after);
     }
-    return result;
   }
 
   /** The operation in progress has returned. */

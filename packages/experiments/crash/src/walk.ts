@@ -13,13 +13,13 @@ import {
   type PmemEvent,
   type Purpose,
 } from "@xiplab/core";
-import { ModelFs, type Result } from "@xiplab/testkit";
+import { ModelFs } from "@xiplab/testkit";
 import { type Flight, type FlightTracker, trackFlight } from "./flight.ts";
 import { type PointName, domainOf } from "./id.ts";
 import { CrashImage } from "./image.ts";
 import { Oracle } from "./oracle.ts";
 import { promisesOf } from "./promises.ts";
-import { CrashCaseError, type Recording, beginMark, resultText } from "./record.ts";
+import { type Recording, beginMark } from "./record.ts";
 import type { CrashCase } from "./types.ts";
 
 export interface Point {
@@ -80,9 +80,7 @@ export class Walk {
 
   private begin(index: number): void {
     const operation = this.crashCase.body[index];
-    if (operation === undefined) return;
-    const expected = this.oracle.begin(operation);
-    this.requireAlike(`body operation ${index}`, expected, this.recording.bodyResults[index]!);
+    if (operation !== undefined) this.oracle.begin(operation);
   }
 
   private end(index: number): void {
@@ -91,23 +89,11 @@ export class Walk {
   }
 
   private playSetup(): void {
-    for (const [index, operation] of this.crashCase.setup.entries()) {
-      const expected = this.oracle.begin(operation);
-      this.requireAlike(`setup operation ${index}`, expected, this.recording.setupResults[index]!);
+    for (const operation of this.crashCase.setup) {
+      this.oracle.begin(operation);
       this.oracle.end();
     }
     this.oracle.syncAll();
-  }
-
-  /** Where design and model disagree about an error, the oracle would judge another run. */
-  private requireAlike(what: string, expected: Result, found: Result): void {
-    const expectedError = "error" in expected ? expected.error : "none";
-    const foundError = "error" in found ? found.error : "none";
-    if (expectedError === foundError) return;
-    throw new CrashCaseError(
-      `${what} of case '${this.crashCase.name}' gave ${resultText(found)}; ` +
-        `POSIX wants ${resultText(expected)}`,
-    );
   }
 }
 
