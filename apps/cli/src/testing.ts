@@ -1,6 +1,6 @@
 /** For the tests: runs `xip` as a user does, as a process of its own in a directory of its own. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,6 +8,16 @@ import { fileURLToPath } from "node:url";
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 /** Nothing here takes long; a hang has to show as one. */
 const TIMEOUT_MS = 60_000;
+
+const isRoot = process.geteuid?.() === 0;
+const NOBODY = { uid: 65_534, gid: 65_534 };
+
+/** False where the tests run as root from a place that nobody else may read. */
+export function canDropRights(): boolean {
+  if (!isRoot) return true;
+  const probe = spawnSync(process.execPath, [MAIN, "--version"], { ...NOBODY, cwd: "/" });
+  return probe.status === 0;
+}
 
 export interface Ran {
   /** Exit code; null where a signal ended it. */
@@ -31,9 +41,22 @@ export class Sandbox {
     return this.xipIn(this.directory, args, env);
   }
 
-  xipIn(cwd: string, args: readonly string[], env: Record<string, string> = {}): Ran {
+  /** Run without the rights of root. */
+  xipUnprivileged(args: readonly string[]): Ran {
+    if (!isRoot) return this.xip(args);
+    chmodSync(this.directory, 0o777);
+    return this.xipIn(this.directory, args, {}, NOBODY);
+  }
+
+  xipIn(
+    cwd: string,
+    args: readonly string[],
+    env: Record<string, string> = {},
+    user: { uid?: number; gid?: number } = {},
+  ): Ran {
     const result = spawnSync(process.execPath, [MAIN, ...args], {
       cwd,
+      ...user,
       env: { ...withoutSetting(process.env), ...env },
       timeout: TIMEOUT_MS,
       maxBuffer: 64 * 1024 * 1024,

@@ -1,4 +1,6 @@
 /** Threads for `xip compare`. */
+import { getCompileCacheDir } from "node:module";
+import { dirname } from "node:path";
 import { Tinypool } from "tinypool";
 import type { Execute, JobResult, WorkloadOptions } from "@xiplab/workload";
 
@@ -19,9 +21,20 @@ export function makePool(threads: number, options: WorkloadOptions): Pool {
     maxThreads: threads,
     isolateWorkers: false,
     workerData: options,
+    env: threadEnvironment(),
   });
   return {
     execute: async (job) => (await pool.run(job)) as JobResult,
     close: () => pool.destroy(),
   };
+}
+
+/** Threads use the compile cache of the main thread, which they do not do by themselves. */
+function threadEnvironment(): Record<string, string> {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter((pair): pair is [string, string] => pair[1] !== undefined),
+  );
+  const cache = getCompileCacheDir();
+  // The directory that Node was given, above the one that it made for its own version.
+  return cache === undefined ? env : { ...env, NODE_COMPILE_CACHE: dirname(cache) };
 }

@@ -174,7 +174,7 @@ function show(context: Context, comparison: Comparison, options: WorkloadOptions
       makeWorkload(name as WorkloadName, options).title,
     ]),
   );
-  const width = context.out.columns ?? WIDTH_WITHOUT_TERMINAL;
+  const width = context.out.columns ?? (Number(context.env["COLUMNS"]) || WIDTH_WITHOUT_TERMINAL);
   print(context, renderComparison(rows, { width, style, titles }));
   const verdicts = judge(rows);
   if (rows.some((row) => !row.sound)) {

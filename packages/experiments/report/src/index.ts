@@ -9,4 +9,4 @@ export {
 export { formatBytes, formatCount, formatNs, formatRatio, formatShare } from "./format.ts";
 export { comparisonJson } from "./json.ts";
 export { type Column, plainStyle, renderTable, type Style, type TableData } from "./table.ts";
-export { type DesignVerdict, judge, renderVerdicts } from "./verdicts.ts";
+export { type Conviction, type DesignVerdict, judge, renderVerdicts } from "./verdicts.ts";

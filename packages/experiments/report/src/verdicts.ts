@@ -1,7 +1,12 @@
 /** What a comparison proves: each design against what is expected of it. Pure. */
 import type { ComparisonRow, CrashVerdict } from "@xiplab/workload";
-import { designLabel, isConvicted } from "./comparison.ts";
+import { designLabel, formatVerdict, isConvicted } from "./comparison.ts";
 import { plainStyle, type Style } from "./table.ts";
+
+export interface Conviction {
+  readonly workload: string;
+  readonly crash: CrashVerdict;
+}
 
 export interface DesignVerdict {
   readonly design: string;
@@ -11,10 +16,9 @@ export interface DesignVerdict {
   readonly stale: number;
   readonly broken: number;
   /** Where it was convicted, worst first. */
-  readonly workloads: readonly string[];
+  readonly convicted: readonly Conviction[];
   /** Workloads in which the contents read back were wrong, with no crash at all. */
   readonly wrong: readonly string[];
-  readonly firstId: string | null;
   /** A negative control in work that does not provoke it: nothing follows from its acquittal. */
   readonly untested: boolean;
   /** Sound and convicted of nothing, or a negative control that was convicted or is untested. */
@@ -53,23 +57,26 @@ function conclusion(verdict: DesignVerdict, style: Style): string {
 }
 
 function findings(verdict: DesignVerdict): string {
-  const counts = (["lost", "stale", "broken"] as const)
-    .filter((name) => verdict[name] > 0)
-    .map((name) => `${name} in ${verdict[name]}`);
-  const found = counts.length === 0 ? "nothing in" : `${counts.join(", ")} of`;
-  let text = `${found} ${verdict.states} states`;
-  if (verdict.workloads.length > 0) text += ` (${verdict.workloads.join(", ")})`;
-  if (verdict.firstId !== null) text += `, first ${verdict.firstId}`;
-  if (verdict.wrong.length > 0) text += `; wrong bytes with no crash (${verdict.wrong.join(", ")})`;
-  return text;
+  const { convicted, wrong } = verdict;
+  const parts = convicted.map(({ workload, crash }) => {
+    const id = crash.firstId === null ? "" : `, first ${crash.firstId}`;
+    return `${formatVerdict(crash)} states of ${workload}${id}`;
+  });
+  const rest = convicted.reduce((states, { crash }) => states - crash.states, verdict.states);
+  const other = convicted.length === 0 ? "" : "other ";
+  if (rest > 0) parts.push(`nothing in ${rest} ${other}states`);
+  if (wrong.length > 0) parts.push(`wrong bytes with no crash in ${wrong.join(", ")}`);
+  return parts.join("; ");
 }
 
 function judgeDesign(design: string, rows: readonly ComparisonRow[]): DesignVerdict {
   const crashes = rows.map((row) => row.crash!);
   const sum = (field: "states" | "lost" | "stale" | "broken"): number =>
     crashes.reduce((total, crash) => total + crash[field], 0);
-  const convicted = rows.filter((row) => isConvicted(row.crash!));
-  convicted.sort((a, b) => weight(b.crash!) - weight(a.crash!));
+  const convicted = rows
+    .filter((row) => isConvicted(row.crash!))
+    .map((row) => ({ workload: row.workload, crash: row.crash! }))
+    .sort((a, b) => weight(b.crash) - weight(a.crash));
   const wrong = rows.filter((row) => !row.verified).map((row) => row.workload);
   const sound = rows.every((row) => row.sound);
   const guilty = convicted.length > 0 || wrong.length > 0;
@@ -81,9 +88,8 @@ function judgeDesign(design: string, rows: readonly ComparisonRow[]): DesignVerd
     lost: sum("lost"),
     stale: sum("stale"),
     broken: sum("broken"),
-    workloads: convicted.map((row) => row.workload),
+    convicted,
     wrong,
-    firstId: convicted[0]?.crash?.firstId ?? null,
     untested,
     asExpected: sound ? !guilty : untested || convicted.length > 0,
   };

@@ -27,7 +27,7 @@ export function crashSteps(name: WorkloadName, options: WorkloadOptions): CrashS
   switch (name) {
     case "tree":
       assert(options.tree !== null, "the tree workload needs a tree");
-      return treeSteps(options.tree, seed, 4);
+      return treeSteps(options.tree, seed, 3);
     case "log":
       return logSteps(seed, 6);
     case "mmap":

@@ -64,16 +64,22 @@ export interface Plan {
   readonly crash: boolean;
 }
 
-const ROUNDS = 5;
-const ROUNDS_QUICK = 2;
+const ROUNDS = 7;
+const ROUNDS_QUICK = 3;
 
-const BOUNDS: Partial<CrashBounds> = {};
+const BOUNDS: Partial<CrashBounds> = {
+  exhaustiveStates: 256,
+  exhaustiveLines: 6,
+  linesMax: 24,
+  prefixesMax: 16,
+  samples: 16,
+};
 const BOUNDS_QUICK: Partial<CrashBounds> = {
-  exhaustiveStates: 16,
+  exhaustiveStates: 8,
   exhaustiveLines: 3,
-  linesMax: 4,
-  prefixesMax: 3,
-  samples: 2,
+  linesMax: 3,
+  prefixesMax: 2,
+  samples: 1,
 };
 
 /**
