@@ -62,6 +62,7 @@ export class PageCache {
     this.delayed = delayed;
     this.limits = limits;
     this.unit = Math.min(backing.blockSize, PAGE_SIZE);
+    assert((this.unit & (this.unit - 1)) === 0, "block sizes are powers of two");
     assert(PAGE_SIZE / this.unit <= 32, "the blocks of a page fit a mask");
   }
 

@@ -142,6 +142,16 @@ describe("the order of the steps", () => {
     ]);
   });
 
+  it("own carries nothing over that lies beyond the end of the file", () => {
+    const fs = new FakeFs();
+    const operations = new XipOperations(fs, "own");
+    const inode = fs.build("w", 100);
+    operations.write(inode, 50, pattern(1, 10), 0, 10);
+    const block = fs.blocksOf(inode).get(0)!.pblk * BLOCK;
+    const rest = fs.device.directAccess(block + 100, BLOCK - 100);
+    expect(rest.every((byte) => byte === 0)).toBe(true);
+  });
+
   it("wrapped converts once", () => {
     expect(run("wrapped", "u.u", 0, 3 * BLOCK)).toEqual(["create 4096+4096", "convertAll 0+12288"]);
   });

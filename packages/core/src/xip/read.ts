@@ -19,7 +19,26 @@ export function xipFileRead(
   start: number,
   length: number,
 ): number {
-  const wanted = Math.min(length, inode.size - pos);
+  const left = inode.size - pos;
+  const wanted = length < left ? length : left;
+  if (wanted <= 0) return 0;
+  askRange(backing, inode.mapping, pos, wanted, 0, range);
+  if (range.length === wanted && range.state === XIP_WRITTEN) {
+    backing.device.load(range.offset, target, start, wanted);
+    return wanted;
+  }
+  return readRanges(backing, range, inode, pos, target, start, wanted);
+}
+
+function readRanges(
+  backing: Backing,
+  range: XipRange,
+  inode: Inode,
+  pos: number,
+  target: Uint8Array,
+  start: number,
+  wanted: number,
+): number {
   let done = 0;
   try {
     while (done < wanted) {

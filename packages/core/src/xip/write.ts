@@ -112,9 +112,9 @@ function writeRanges(protocol: WriteProtocol, call: WriteCall): void {
 
 /**
  * Blocks beyond the end of the file may hold anything: what a mapping stored there, what a write
- * left that a crash cut short. Zeros, durably, before the size covers them.
+ * left that a crash cut short. Zeros, durable with the fence that comes before any size.
  */
 function zeroGap(call: WriteCall): void {
-  const { backing, device, inode, pos, range } = call;
-  if (zeroWritten(backing, inode.mapping, inode.size, pos - inode.size, range)) device.fence();
+  const { backing, inode, pos, range } = call;
+  zeroWritten(backing, inode.mapping, inode.size, pos - inode.size, range);
 }
