@@ -13,7 +13,13 @@ export * from "./pmem/observer.ts";
 export { Pmem, type SegmentSource } from "./pmem/pmem.ts";
 export { createPmem, ObservedPmem, type PmemOptions } from "./pmem/observed.ts";
 export { Recorder } from "./pmem/recorder.ts";
+export { Bitmap, popcount, type Run } from "./disk/bitmap.ts";
 export { crc32c } from "./disk/crc32c.ts";
+export { type Extent, ExtentMap } from "./disk/extent-map.ts";
+export { formatUuid, parseUuid, textFromField, textToBytes } from "./disk/text.ts";
+export { flushTwin, readTwin, type Twin } from "./disk/twin.ts";
+export { collect, corrupt, verify } from "./disk/verify.ts";
+export { readWordPair, redoWordPair, storeWordPair, type Word } from "./disk/word-pair.ts";
 export {
   bytes,
   describe,
@@ -26,6 +32,7 @@ export {
   sizeOf,
   type Struct,
   struct,
+  text,
   u16be,
   u16le,
   u32be,
@@ -33,6 +40,7 @@ export {
   u64be,
   u64le,
   u8,
+  uuid,
 } from "./disk/struct.ts";
 export * from "./pmem/in-flight.ts";
 export { CostMeter } from "./pmem/cost.ts";

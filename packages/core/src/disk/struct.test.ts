@@ -83,7 +83,10 @@ test("times before the epoch", () => {
 test("64 bits: reading takes anything, writing only what is exact", () => {
   const view = fresh();
   view.setBigUint64(8, 0xffff_ffff_ffff_ffffn, true);
-  expect(ALL.a64.get(view, 0)).toBeGreaterThan(Number.MAX_SAFE_INTEGER);
+  expect(ALL.a64.get(view, 0)).toBe(Number.MAX_SAFE_INTEGER);
+  view.setBigInt64(16, -(2n ** 60n), true);
+  expect(ALL.s64.get(view, 0)).toBe(Number.MIN_SAFE_INTEGER);
+  ALL.s64.set(view, 0, ALL.s64.get(view, 0));
   expect(() => ALL.a64.set(view, 0, 2 ** 53)).toThrow("exact");
   expect(() => ALL.a64.set(view, 0, -1)).toThrow("negative");
   expect(() => ALL.b64.set(view, 0, 0.5)).toThrow("exact");

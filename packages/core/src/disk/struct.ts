@@ -13,6 +13,7 @@
  * is the field's class, so that each access is one call of one known method.
  */
 import { assert } from "../spec/errors.ts";
+import { formatUuid, parseUuid, textFromField, textToBytes } from "./text.ts";
 
 /** One field of a structure. */
 export interface Field<T> {
@@ -37,7 +38,9 @@ export type FieldType =
   | "u32be"
   | "u64be"
   | "bytes"
-  | "pad";
+  | "pad"
+  | "text"
+  | "uuid";
 
 const LAYOUT: unique symbol = Symbol("layout");
 
@@ -98,6 +101,10 @@ function textOf(value: unknown): string {
 
 const hex = (offset: number): string => `0x${offset.toString(16)}`;
 
+/** To the nearest number that is exact, and so can be written back. */
+const clamp = (value: number): number =>
+  Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value));
+
 class U8<T extends number> implements Field<T> {
   readonly type = "u8";
   readonly size = 1;
@@ -152,7 +159,7 @@ class U64le<T extends number> implements Field<T> {
   }
   get(view: DataView, at: number): T {
     const low = view.getUint32(at + this.offset, true);
-    return (low + view.getUint32(at + this.offset + 4, true) * 2 ** 32) as T;
+    return clamp(low + view.getUint32(at + this.offset + 4, true) * 2 ** 32) as T;
   }
   set(view: DataView, at: number, value: T): void {
     assert(Number.isSafeInteger(value), "a 64-bit field is set to an exact integer");
@@ -171,7 +178,7 @@ class I64le implements Field<number> {
   }
   get(view: DataView, at: number): number {
     const low = view.getUint32(at + this.offset, true);
-    return low + view.getInt32(at + this.offset + 4, true) * 2 ** 32;
+    return clamp(low + view.getInt32(at + this.offset + 4, true) * 2 ** 32);
   }
   set(view: DataView, at: number, value: number): void {
     assert(Number.isSafeInteger(value), "a 64-bit field is set to an exact integer");
@@ -219,7 +226,7 @@ class U64be<T extends number> implements Field<T> {
   }
   get(view: DataView, at: number): T {
     const high = view.getUint32(at + this.offset);
-    return (high * 2 ** 32 + view.getUint32(at + this.offset + 4)) as T;
+    return clamp(high * 2 ** 32 + view.getUint32(at + this.offset + 4)) as T;
   }
   set(view: DataView, at: number, value: T): void {
     assert(Number.isSafeInteger(value), "a 64-bit field is set to an exact integer");
@@ -240,7 +247,7 @@ class Bytes implements Field<Uint8Array> {
   }
   /** A view, not a copy. */
   get(view: DataView, at: number): Uint8Array {
-    return new Uint8Array(view.buffer, view.byteOffset + at + this.offset, this.size);
+    return bytesOf(view, at, this);
   }
   /** Zeros after the end of a shorter `value`. */
   set(view: DataView, at: number, value: Uint8Array): void {
@@ -251,16 +258,53 @@ class Bytes implements Field<Uint8Array> {
   }
 }
 
+class Text implements Field<string> {
+  readonly type = "text";
+  readonly offset: number;
+  readonly size: number;
+  constructor(offset: number, size: number) {
+    this.offset = offset;
+    this.size = size;
+  }
+  get(view: DataView, at: number): string {
+    return textFromField(bytesOf(view, at, this));
+  }
+  set(view: DataView, at: number, value: string): void {
+    const encoded = textToBytes(value, this.size);
+    const field = bytesOf(view, at, this);
+    field.set(encoded);
+    field.fill(0, encoded.length);
+  }
+}
+
+class Uuid implements Field<string> {
+  readonly type = "uuid";
+  readonly size = 16;
+  readonly offset: number;
+  constructor(offset: number) {
+    this.offset = offset;
+  }
+  get(view: DataView, at: number): string {
+    return formatUuid(bytesOf(view, at, this));
+  }
+  set(view: DataView, at: number, value: string): void {
+    bytesOf(view, at, this).set(parseUuid(value));
+  }
+}
+
+const bytesOf = (view: DataView, at: number, field: Field<unknown>): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset + at + field.offset, field.size);
+
 export const u8 = <T extends number = number>(offset: number): U8<T> => new U8(offset);
 export const u16le = <T extends number = number>(offset: number): U16le<T> => new U16le(offset);
 export const u32le = <T extends number = number>(offset: number): U32le<T> => new U32le(offset);
 
 /**
- * Exact below 2^53; above, `get` rounds. It does not assert, since the medium may hold anything:
- * whoever verifies the record refuses what is too large. `set` does assert.
+ * Below 2^53. The medium may hold anything: what is larger reads as 2^53 - 1, which whoever verifies
+ * the record refuses, or can at least write back. `set` asserts.
  */
 export const u64le = <T extends number = number>(offset: number): U64le<T> => new U64le(offset);
-/** Signed; exact between -2^53 and 2^53, as u64le. */
+/** Signed, between -2^53 and 2^53, as u64le. */
 export const i64le = (offset: number): I64le => new I64le(offset);
 export const u16be = <T extends number = number>(offset: number): U16be<T> => new U16be(offset);
 export const u32be = <T extends number = number>(offset: number): U32be<T> => new U32be(offset);
@@ -270,3 +314,7 @@ export const u64be = <T extends number = number>(offset: number): U64be<T> => ne
 export const bytes = (offset: number, size: number): Bytes => new Bytes("bytes", offset, size);
 /** `size` bytes that mean nothing: a hole has to be declared. */
 export const pad = (offset: number, size: number): Bytes => new Bytes("pad", offset, size);
+/** UTF-8 in `size` bytes, filled up with zeros. Setting throws OptionError where it does not fit. */
+export const text = (offset: number, size: number): Text => new Text(offset, size);
+/** 16 bytes, as "01234567-89ab-cdef-0123-456789abcdef". Setting throws OptionError; "" is zeros. */
+export const uuid = (offset: number): Uuid => new Uuid(offset);

@@ -73,6 +73,7 @@ class NoFlush extends ForwardingDevice {
 
 const noFence = onDevice(plain, (device) => new NoFenceAfterNonTemporal(device));
 const noHeadFlush = onDevice(plain, (device) => new NoFlushOf(device, 8));
+const noRecordFlush = onDevice(plain, (device) => new NoFlushOf(device, 256));
 const noPageFlush = onDevice(plain, (device) => new NoFlushOf(device, PAGE_SIZE));
 const noFlush = onDevice(plain, (device) => new NoFlush(device));
 const forwarded = withOperations(
@@ -116,9 +117,9 @@ const canaries: Canary[] = [
     cause: "ordering",
   },
   {
-    bug: "no fence between the bitmap and the clean flag",
-    personality: noFence,
-    steps: "append",
+    bug: "no flush of an inode's record",
+    personality: noRecordFlush,
+    steps: "tree",
     unwritten: "zero",
     verdict: "broken",
     cause: "ordering",

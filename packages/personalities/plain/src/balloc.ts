@@ -1,44 +1,30 @@
 /**
  * Blocks: which are used, and which the transaction under way takes and gives up.
  *
- * The bitmap lives in memory. The medium has a copy that unmount writes before it sets the clean
- * flag and that only a clean mount trusts; after a power cut it is rebuilt from the inodes, which
- * say the same. So nothing of it has to be flushed, or ordered, while files change.
+ * The bitmap lives in memory alone. The inodes say what is used; mount reads them all and makes the
+ * bitmap anew. So nothing of it has to be flushed, or ordered, while files change.
  *
  * A block that a transaction gives up is free for others when its commit is durable, not before:
  * else a power cut could bring back a file whose blocks are another's by then.
  */
-import { assert, FsError, type PmemDevice, PURPOSE_METADATA } from "@xiplab/core";
-import { corrupt, type Geometry, pblkToDevByte } from "./geometry.ts";
+import { assert, Bitmap, corrupt, FsError, type Run } from "@xiplab/core";
+import type { Superblock } from "./geometry.ts";
 
-/** Blocks in a row on the device. */
-export interface Run {
-  readonly start: number;
-  readonly length: number;
-}
-
-export class BlockAllocator {
-  /** A bit for each block: 1 is used. */
-  readonly words: Uint32Array<ArrayBuffer>;
-  free: number;
+export class BlockAllocator extends Bitmap {
   /** Blocks promised to delayed allocation. */
   reserved = 0;
   /** Blocks that only leaves of extents may take: a full file system must still convert and cut. */
   readonly spare: number;
-  private readonly geometry: Geometry;
   private readonly firstFit: boolean;
   private cursor = 0;
   private readonly taken: Run[] = [];
   private readonly given: Run[] = [];
 
-  constructor(geometry: Geometry, firstFit: boolean) {
-    const { blocks, dataStart } = geometry;
-    this.geometry = geometry;
+  constructor(sb: Superblock, firstFit: boolean) {
+    super(sb.blocks);
     this.firstFit = firstFit;
-    this.words = new Uint32Array(Math.ceil(blocks / 32));
-    this.free = blocks;
-    this.spare = 8 + Math.ceil(blocks / 128);
-    this.mark(0, dataStart, true);
+    this.spare = 8 + Math.ceil(sb.blocks / 128);
+    this.mark(0, sb.dataStart, true);
   }
 
   /** Blocks that data can take. Those that are promised will need leaves too. */
@@ -48,19 +34,20 @@ export class BlockAllocator {
 
   /**
    * Take blocks for data: the first free run from `goal` on (0: from where the last one ended);
-   * with `whole` the first that has `want` blocks, or else the longest. The answer may be shorter
-   * than `want`. @throws FsError ENOSPC
+   * with `whole` the first that has `want` blocks, or else the longest. May be shorter than `want`.
+   * @throws FsError ENOSPC
    */
   allocate(want: number, goal: number, whole: boolean): Run {
     const most = Math.min(want, this.available);
     if (most === 0) throw new FsError("ENOSPC");
-    return this.take(most, this.firstFit ? 0 : goal || this.cursor, whole);
+    const from = this.firstFit ? 0 : goal || this.cursor;
+    return this.take(this.findFree(most, Math.min(from, this.size), whole));
   }
 
   /** Take a block for a leaf. @throws FsError ENOSPC */
   allocateLeaf(): number {
     if (this.free === 0) throw new FsError("ENOSPC", "no block is left for extents");
-    return this.take(1, 0, false).start;
+    return this.take(this.findFree(1, 0, false)).start;
   }
 
   /** Give blocks up when the transaction commits. */
@@ -72,10 +59,7 @@ export class BlockAllocator {
   commit(): number {
     let grown = 0;
     for (const { length } of this.taken.splice(0)) grown += length;
-    for (const { start, length } of this.given.splice(0)) {
-      this.mark(start, length, false);
-      grown -= length;
-    }
+    for (const { start, length } of this.given.splice(0)) grown -= this.mark(start, length, false);
     return grown;
   }
 
@@ -85,79 +69,17 @@ export class BlockAllocator {
     for (const { start, length } of this.taken.splice(0)) this.mark(start, length, false);
   }
 
-  /** HOT. @throws CorruptionError where a block already is what it is to become. */
-  mark(start: number, length: number, used: boolean): void {
-    const end = start + length;
-    assert(end <= this.geometry.blocks, "marked blocks are inside the device");
-    for (let at = start, bits = 0; at < end; at += bits) {
-      bits = Math.min(32 - (at % 32), end - at);
-      const mask = (bits === 32 ? -1 : (1 << bits) - 1) << (at % 32);
-      const before = this.words[at >>> 5]! & mask;
-      if (before !== (used ? 0 : mask)) {
-        corrupt("plain bitmap", `block ${at}`, "used", used ? 1 : 0, used ? 0 : 1);
-      }
-      this.words[at >>> 5]! ^= mask;
-    }
-    this.free += used ? -length : length;
+  /** What a scan found in use. @throws CorruptionError where something else uses it too. */
+  claim(start: number, length: number): void {
+    if (this.mark(start, length, true) === length) return;
+    corrupt("plain extent", `blocks ${start} to ${start + length - 1}`, "owners", 2, 1);
   }
 
-  /** Read what `save` wrote. @throws CorruptionError where metadata would be free. */
-  load(device: PmemDevice): void {
-    const { blocks, bitmapStart, dataStart } = this.geometry;
-    const bytes = new Uint8Array(this.words.buffer);
-    device.load(pblkToDevByte(bitmapStart), bytes, 0, bytes.length);
-    const first = this.next(false, 0, blocks);
-    if (first < dataStart) corrupt("plain bitmap", `block ${first}`, "used", 0, 1);
-    this.free = 0;
-    for (let at = first, end = 0; at < blocks; at = this.next(false, end, blocks)) {
-      end = this.next(true, at, blocks);
-      this.free += end - at;
-    }
-  }
-
-  /** Durable after the next fence. */
-  save(device: PmemDevice): void {
-    const bytes = new Uint8Array(this.words.buffer);
-    const at = pblkToDevByte(this.geometry.bitmapStart);
-    device.storeNonTemporal(at, bytes, 0, bytes.length, PURPOSE_METADATA);
-  }
-
-  /** Have the bits of `other`. */
-  adopt(other: BlockAllocator): void {
-    this.words.set(other.words);
-    this.free = other.free;
-  }
-
-  private take(want: number, from: number, whole: boolean): Run {
-    const ahead = this.search(want, from, this.geometry.blocks, whole);
-    const done = ahead.length === want || (ahead.length > 0 && !whole);
-    const behind = done ? ahead : this.search(want, 0, from, whole);
-    const run = behind.length > ahead.length ? behind : ahead;
+  private take(run: Run): Run {
     assert(run.length > 0, "the count of free blocks is true");
     this.mark(run.start, run.length, true);
     this.cursor = run.start + run.length;
     this.taken.push(run);
     return run;
-  }
-
-  private search(want: number, begin: number, end: number, whole: boolean): Run {
-    let best: Run = { start: 0, length: 0 };
-    for (let start = this.next(false, begin, end); start < end;) {
-      const stop = this.next(true, start, Math.min(end, start + want));
-      if (stop - start > best.length) best = { start, length: stop - start };
-      if (best.length === want || !whole) break;
-      start = this.next(false, stop, end);
-    }
-    return best;
-  }
-
-  /** The first block at or after `at` whose bit is `used`, or `end`. HOT: 32 blocks at a time. */
-  private next(used: boolean, at: number, end: number): number {
-    const flip = used ? 0 : -1;
-    for (let block = at; block < end; block += 32 - (block % 32)) {
-      const word = (this.words[block >>> 5]! ^ flip) & (-1 << (block % 32));
-      if (word !== 0) return Math.min(end, block - (block % 32) + 31 - Math.clz32(word & -word));
-    }
-    return end;
   }
 }

@@ -1,162 +1,122 @@
 /**
- * Read everything, believe nothing: what `check` reports, and what recovery goes by.
+ * Read everything and believe nothing: for `check`, and for every mount.
  *
- * What is wrong falls in two: findings, which no history of the file system explains, and
- * leftovers, which a power cut leaves and recovery mends; those are findings too once the file
- * system claims to be clean.
+ * What is wrong falls in two: findings, which no history of a file system explains, and leftovers,
+ * which a power cut leaves and a mount mends. A file system that claims to be clean has no excuse.
  */
-import {
-  type CheckReport,
-  type Corruption,
-  CorruptionError,
-  FsError,
-  type Ino,
-} from "@xiplab/core";
-import { direntType, isDirectory, type PmemDevice } from "@xiplab/core";
+import { type CheckReport, collect, type Corruption, corrupt, direntType } from "@xiplab/core";
+import { type Ino, isDirectory, isSymlink, type PmemDevice, S_IFDIR, verify } from "@xiplab/core";
 import { BlockAllocator } from "./balloc.ts";
-import { type Dirent, readDirectory } from "./dir.ts";
+import { readDirectory } from "./dir.ts";
 import { ROOT_INO } from "./format/inode.ts";
-import { INTENT_AT } from "./format/superblock.ts";
-import { corrupt, readSuperblock, type Superblock } from "./geometry.ts";
+import { readSuperblock, type Superblock } from "./geometry.ts";
 import { type PlainInode, readInode } from "./inode.ts";
-import { readIntent } from "./intent.ts";
 
 /** Findings beyond this number are left out. */
 const FINDINGS_MAX = 100;
 
-/** Full fsck that only reads. */
 export function check(device: PmemDevice): CheckReport {
   const findings: Corruption[] = [];
   const report = { findings, clean: false, inodesUsed: 0, blocksUsed: 0 };
-  attempt(findings, () => {
+  collect(findings, () => {
     const sb = readSuperblock(device);
+    const scan = new Scan(device, sb, false);
     report.clean = sb.clean;
-    const pending = readIntent(device, sb).length > 0;
-    if (pending) corrupt("plain intent", INTENT_AT, "first.at", "set", "0, or a mount to mend it");
-    const scan = new Scan(device, sb);
-    findings.push(...scan.findings, ...(sb.clean ? scan.leftovers : []));
-    report.inodesUsed = scan.inodesUsed;
+    report.inodesUsed = scan.inodes.filter(
+      (inode) => inode !== undefined && inode.mode !== 0,
+    ).length;
     report.blocksUsed = sb.blocks - scan.balloc.free;
-    if (sb.clean && findings.length === 0) compareBitmap(device, sb, scan.balloc);
+    findings.push(...scan.findings, ...(sb.clean ? scan.leftovers : []));
   });
   findings.length = Math.min(findings.length, FINDINGS_MAX);
   return report;
 }
 
-function compareBitmap(device: PmemDevice, sb: Superblock, right: BlockAllocator): void {
-  const saved = new BlockAllocator(sb, false);
-  saved.load(device);
-  for (const [index, word] of right.words.entries()) {
-    const found = saved.words[index]!;
-    if (found !== word) corrupt("plain bitmap", `block ${32 * index}`, "bits", found, word);
-  }
-}
-
-/** What `work` throws about the medium is a finding. */
-function attempt(findings: Corruption[], work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof CorruptionError) findings.push(error.corruption);
-    else if (error instanceof FsError && error.code === "EIO") {
-      findings.push({
-        structure: "medium",
-        at: "?",
-        field: "line",
-        found: "EIO",
-        expected: "data",
-      });
-    } else throw error;
-  }
-}
-
+/** What is on the medium. Inodes in arrays are found by their number. */
 export class Scan {
+  /** What no power cut explains. */
   readonly findings: Corruption[] = [];
+  /** What a power cut left; and the inodes that it is about, with what is right. */
   readonly leftovers: Corruption[] = [];
-  /** By number. Free ones have mode 0; corrupt ones are missing. */
+  readonly mended: PlainInode[] = [];
+  /** Free ones have mode 0, corrupt ones are missing. */
   readonly inodes: Array<PlainInode | undefined> = [];
-  /** What nlink should be. */
-  readonly links: Uint32Array;
-  /** The directory that a directory was found in. */
-  readonly parents: Uint32Array;
-  /** What the bitmap should be. */
   readonly balloc: BlockAllocator;
-  inodesUsed = 0;
   private readonly device: PmemDevice;
   private readonly sb: Superblock;
+  /** What nlink should be, and the directories that directories were found in. */
+  private readonly links: Uint32Array;
+  private readonly parents: Uint32Array;
 
-  constructor(device: PmemDevice, sb: Superblock) {
+  constructor(device: PmemDevice, sb: Superblock, firstFit: boolean) {
     this.device = device;
     this.sb = sb;
     this.links = new Uint32Array(sb.inodesEnd + 1);
     this.parents = new Uint32Array(sb.inodesEnd + 1);
-    this.balloc = new BlockAllocator(sb, false);
+    this.balloc = new BlockAllocator(sb, firstFit);
     for (let ino = 1; ino <= sb.inodesEnd; ino++) {
-      attempt(this.findings, () => this.readInode(ino as Ino));
+      collect(this.findings, () => this.readInode(ino as Ino));
     }
-    this.links[ROOT_INO] = 2;
-    this.parents[ROOT_INO] = ROOT_INO;
-    attempt(this.findings, () => this.walk());
-    for (const inode of this.inodes) if (inode !== undefined && inode.mode !== 0) this.judge(inode);
-  }
-
-  private readInode(ino: Ino): void {
-    const inode = readInode(this.device, this.sb, ino, !this.sb.clean);
-    this.inodes[ino] = inode;
-    if (inode.mode === 0) return;
-    this.inodesUsed++;
-    for (const { pblk, length } of inode.extents.list) this.balloc.mark(pblk, length, true);
-    for (const block of inode.extents.leaves) this.balloc.mark(block, 1, true);
-  }
-
-  /** Visit what the root leads to, each directory once: those with a second name are findings. */
-  private walk(): void {
-    const root = this.inodes[ROOT_INO];
-    if (root === undefined || !isDirectory(root.mode)) {
-      corrupt("plain inode", `inode ${ROOT_INO}`, "mode", root?.mode ?? 0, "a directory");
-    }
-    const queue = [root];
+    const queue: PlainInode[] = [];
+    collect(this.findings, () => this.meet(ROOT_INO, direntType(S_IFDIR), ROOT_INO, queue));
     for (const directory of queue) {
-      attempt(this.findings, () => {
-        for (const dirent of readDirectory(this.device, this.sb, directory).names.values()) {
-          attempt(this.findings, () => this.visit(directory, dirent, queue));
+      collect(this.findings, () => {
+        const { names } = readDirectory(device, sb, directory);
+        for (const { ino, type } of names.values()) {
+          collect(this.findings, () => this.meet(ino, type, directory.ino, queue));
         }
       });
     }
+    for (const inode of this.inodes) {
+      if (inode !== undefined) collect(this.findings, () => this.judge(inode));
+    }
   }
 
-  private visit(directory: PlainInode, dirent: Dirent, queue: PlainInode[]): void {
-    const { ino, name, type } = dirent;
+  private readInode(ino: Ino): void {
+    const inode = readInode(this.device, this.sb, ino);
+    for (const { pblk, length } of inode.extents.list) this.balloc.claim(pblk, length);
+    for (const block of inode.extents.leaves) this.balloc.claim(block, 1);
+    if (isSymlink(inode.mode)) inode.extents.map(0);
+    this.inodes[ino] = inode;
+  }
+
+  /** A name in directory `parent` leads to `ino`. That of the root does not count. */
+  private meet(ino: Ino, type: number, parent: Ino, queue: PlainInode[]): void {
     const inode = this.inodes[ino];
-    const where = `name ${name} in inode ${directory.ino}`;
-    if (inode === undefined || inode.mode === 0)
-      corrupt("plain dirent", where, "ino", ino, "an inode");
-    if (type !== direntType(inode.mode))
-      corrupt("plain dirent", where, "type", type, direntType(inode.mode));
+    const found = direntType(inode?.mode ?? 0);
+    const where = `a name of inode ${ino} in inode ${parent}`;
+    if (inode === undefined || found !== type) corrupt("plain dirent", where, "type", type, found);
     if (!isDirectory(inode.mode)) return void this.links[ino]!++;
-    if (this.parents[ino] !== 0)
-      corrupt("plain dirent", where, "ino", ino, "a directory with one name");
-    this.parents[ino] = directory.ino;
-    this.links[ino] = 2;
-    this.links[directory.ino]!++;
+    verify(this.parents[ino] === 0, "plain dirent", where, "names", 2, 1);
+    this.parents[ino] = parent;
+    // What leads to a directory: its name, "." in it, and ".." in those that it has.
+    this.links[ino]! += ino === ROOT_INO ? 1 : 2;
+    this.links[parent]!++;
     queue.push(inode);
   }
 
   private judge(inode: PlainInode): void {
-    const { ino, mode, nlink, parentIno } = inode;
+    const { ino, mode, nlink, parentIno, torn } = inode;
     const links = this.links[ino]!;
-    const expect = (field: string, found: number, expected: number, into: Corruption[]): void => {
-      if (found === expected) return;
-      into.push({ structure: "plain inode", at: `inode ${ino}`, field, found, expected });
-    };
-    expect("nlink", nlink, links, this.leftovers);
-    expect("names", links === 0 ? 0 : 1, 1, this.leftovers);
-    if (!isDirectory(mode)) return;
-    if (links > 0) return expect("parent", parentIno, this.parents[ino]!, this.leftovers);
-    // Removing a directory takes that it is empty.
-    attempt(this.findings, () => {
-      const { names } = readDirectory(this.device, this.sb, inode);
-      expect("names", names.size, 0, this.findings);
+    const parent = isDirectory(mode) ? this.parents[ino]! : parentIno;
+    const same = nlink === links && links > 0 && parentIno === parent;
+    if (!torn && (same || mode === 0)) return;
+    const at = `inode ${ino}`;
+    if (isDirectory(mode) && links === 0) {
+      const { size } = readDirectory(this.device, this.sb, inode).names;
+      verify(size === 0, "plain inode", at, "names in what has no name", size, 0);
+    }
+    const found = `${nlink}, ${parentIno}, ${torn}`;
+    const expected = `${links}, ${parent}, false`;
+    this.leftovers.push({
+      structure: "plain inode",
+      at,
+      field: "nlink, parent, torn",
+      found,
+      expected,
     });
+    this.mended.push(inode);
+    inode.nlink = links;
+    inode.parentIno = parent;
   }
 }

@@ -2,9 +2,9 @@
  * A directory in memory: an index of its names, built by reading all of it when it is first used.
  * So the first lookup takes as long as the directory is big; those after it do not.
  */
-import { type Ino, type Name, nameFromBytes, type PmemDevice, SEGMENT_SIZE } from "@xiplab/core";
+import { type Ino, type Name, type PmemDevice, verify } from "@xiplab/core";
 import { DIRENT, UNIT_NAME, UNIT_SIZE, UNITS_PER_BLOCK, unitsOf } from "./format/dirent.ts";
-import { BLOCK_SIZE, corrupt, pblkToDevByte, type Superblock } from "./geometry.ts";
+import { BLOCK_SIZE, pblkToDevByte, type Superblock } from "./geometry.ts";
 import type { PlainInode } from "./inode.ts";
 
 export interface Dirent {
@@ -18,83 +18,80 @@ export interface Dirent {
 
 export class Directory {
   readonly names = new Map<Name, Dirent>();
-  /** What each unit belongs to; null where it is free. */
-  readonly units: Array<Dirent | null> = [];
+  /** What each unit belongs to; undefined where it is free. */
+  readonly units: Array<Dirent | undefined> = [];
   /** No unit before this one is free. */
   private hint = 0;
-
-  /** Another block, all free. */
-  grow(): void {
-    for (let unit = 0; unit < UNITS_PER_BLOCK; unit++) this.units.push(null);
-  }
 
   /** The first of as many free units as the name needs, in one block; or -1. */
   place(name: Name): number {
     const { units } = this;
-    const needed = unitsOf(name.length);
-    while (this.hint < units.length && units[this.hint] !== null) this.hint++;
+    while (this.hint < units.length && units[this.hint] !== undefined) this.hint++;
     for (let unit = this.hint, run = 0; unit < units.length; unit++) {
       if (unit % UNITS_PER_BLOCK === 0) run = 0;
-      run = units[unit] === null ? run + 1 : 0;
-      if (run === needed) return unit + 1 - needed;
+      run = units[unit] === undefined ? run + 1 : 0;
+      if (run === unitsOf(name.length)) return unit + 1 - run;
     }
     return -1;
   }
 
   put(name: Name, ino: Ino, type: number, unit: number): void {
     const dirent = { name, ino, type, unit };
-    for (let index = 0; index < unitsOf(name.length); index++) this.units[unit + index] = dirent;
     this.names.set(name, dirent);
+    for (let index = unitsOf(name.length); index > 0; index--) this.units[unit++] = dirent;
   }
 
-  remove(dirent: Dirent): void {
-    this.units.fill(null, dirent.unit, dirent.unit + unitsOf(dirent.name.length));
-    this.names.delete(dirent.name);
-    this.hint = Math.min(this.hint, dirent.unit);
+  remove({ name, unit }: Dirent): void {
+    this.names.delete(name);
+    this.units.fill(undefined, unit, unit + unitsOf(name.length));
+    this.hint = Math.min(this.hint, unit);
   }
 }
 
-/** Read a directory and verify it. @throws CorruptionError */
+/** Read a directory and verify it. A pending rename counts as done. @throws CorruptionError */
 export function readDirectory(device: PmemDevice, sb: Superblock, inode: PlainInode): Directory {
   const directory = new Directory();
   for (let lblk = 0; lblk < inode.diskSize / BLOCK_SIZE; lblk++) {
-    directory.grow();
-    const byte = pblkToDevByte(inode.extents.map(lblk));
-    const view = device.view(byte, BLOCK_SIZE);
-    for (let unit = 0; unit < UNITS_PER_BLOCK; unit++) {
-      const at = (byte % SEGMENT_SIZE) + unit * UNIT_SIZE;
-      if (DIRENT.ino.get(view, at) !== 0) {
-        readDirent(directory, sb, view, at, lblk * UNITS_PER_BLOCK + unit, byte + unit * UNIT_SIZE);
-      }
+    const block = pblkToDevByte(inode.extents.map(lblk));
+    const bytes = device.directAccess(block, BLOCK_SIZE);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, BLOCK_SIZE);
+    directory.units.length += UNITS_PER_BLOCK;
+    for (let at = 0; at < BLOCK_SIZE; at += UNIT_SIZE) {
+      const pending = sb.pending.find((word) => word.at === block + at);
+      const ino = pending?.low ?? DIRENT.ino.get(view, at);
+      if (ino === 0) continue;
+      const tail = pending?.high ?? DIRENT.tail.get(view, at);
+      const length = tail % 256;
+      const unit = lblk * UNITS_PER_BLOCK + at / UNIT_SIZE;
+      const fits = length > 0 && at + unitsOf(length) * UNIT_SIZE <= BLOCK_SIZE;
+      const shaped = fits && tail < 2 ** 16 && directory.units[unit] === undefined;
+      verify(shaped, "plain dirent", block + at, "tail", tail, "a length that fits, and a type");
+      const name = readName(bytes, at, length);
+      const legal = !/^\.\.?$|[/\0]/.test(name) && !directory.names.has(name);
+      verify(legal, "plain dirent", block + at, "name", name, "a legal name, once");
+      directory.put(name, ino as Ino, tail >>> 8, unit);
     }
   }
   return directory;
 }
 
-function readDirent(
-  directory: Directory,
-  sb: Superblock,
-  view: DataView,
-  at: number,
-  unit: number,
-  byte: number,
-): void {
-  const require = (right: boolean, field: string, found: number | Name, expected: string): void => {
-    if (!right) corrupt("plain dirent", byte, field, found, expected);
-  };
-  const ino = DIRENT.ino.get(view, at);
-  const length = DIRENT.nameLength.get(view, at);
-  const type = DIRENT.type.get(view, at);
-  const room = UNITS_PER_BLOCK - (unit % UNITS_PER_BLOCK);
-  require(directory.units[unit] === null, "ino", ino, "0 inside a name");
-  require(ino <= sb.inodes, "ino", ino, `<= ${sb.inodes}`);
-  require(length > 0 && unitsOf(length) <= room, "nameLength", length, `1 to 255, ${room} units`);
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + at);
-  let name = "" as Name;
-  for (let left = length, from = 8; left > 0; left -= UNIT_NAME, from += UNIT_SIZE) {
-    name = (name + nameFromBytes(bytes, from, from + Math.min(left, UNIT_NAME))) as Name;
+/** Where byte `index` of a name is, from the start of its first unit. */
+const placeOf = (index: number): number =>
+  index + Math.ceil((index + 1) / UNIT_NAME) * (UNIT_SIZE - UNIT_NAME);
+
+function readName(bytes: Uint8Array, at: number, length: number): Name {
+  let name = "";
+  for (let index = 0; index < length; index++) {
+    name += String.fromCharCode(bytes[at + placeOf(index)]!);
   }
-  const legal = !/[/\0]/.test(name) && name !== "." && name !== "..";
-  require(legal && !directory.names.has(name), "name", name, "a legal name, once");
-  directory.put(name, ino, type, unit);
+  return name as Name;
+}
+
+/** The units of a name, without its head word. */
+export function encodeName(name: Name): Uint8Array {
+  const bytes = new Uint8Array(unitsOf(name.length) * UNIT_SIZE);
+  for (let index = 0; index < name.length; index++) {
+    bytes[placeOf(index)] = name.charCodeAt(index);
+  }
+  return bytes;
 }

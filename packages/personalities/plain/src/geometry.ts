@@ -1,84 +1,67 @@
-/** Where things are on the device, and the one reader of the superblock. */
-import { CorruptionError, crc32c, type DevByte, PAGE_SIZE, type PmemDevice } from "@xiplab/core";
-import { SLOT_SIZE } from "./format/inode.ts";
-import { checksumOf, CLEAN, MAGIC, STATE, STATE_AT } from "./format/superblock.ts";
-import { SUPERBLOCK, VERSION } from "./format/superblock.ts";
+/** What is where on the device, and the one reader of block 0. */
+import {
+  type DevByte,
+  PAGE_SIZE,
+  type PmemDevice,
+  readWordPair,
+  verify,
+  type Word,
+} from "@xiplab/core";
+import { UNIT_SIZE } from "./format/dirent.ts";
+import { INODE_SIZE } from "./format/inode.ts";
+import { CLEAN, INTENT_AT, MAGIC, STATE, STATE_AT, SUPERBLOCK } from "./format/superblock.ts";
+import { superblockChecksum, VERSION, volumeSeed } from "./format/superblock.ts";
 
 export const BLOCK_SIZE = PAGE_SIZE;
-/** Blocks of the largest file: a block number of a file has 32 bits. */
+/** Blocks of the largest file. */
 export const LBLK_MAX = 2 ** 32;
 
-/** superblock | block bitmap | inode table | data. Places are blocks of the device. */
-export interface Geometry {
+/** Block 0 | inode table | data. */
+export interface Superblock {
   readonly blocks: number;
-  readonly bitmapStart: number;
-  readonly inodeStart: number;
   readonly inodes: number;
+  /** First block behind the inode table. */
   readonly dataStart: number;
-}
-
-export function layOut(blocks: number, inodes: number): Geometry {
-  const bitmapStart = 1;
-  const inodeStart = bitmapStart + Math.ceil(blocks / (8 * BLOCK_SIZE));
-  const dataStart = inodeStart + Math.ceil((inodes * SLOT_SIZE) / BLOCK_SIZE);
-  return { blocks, bitmapStart, inodeStart, inodes, dataStart };
-}
-
-export interface Volume extends Geometry {
-  /** Goes into all checksums, so that what an older file system left here is not taken. */
   readonly seed: number;
-}
-
-export interface Superblock extends Volume {
   readonly clean: boolean;
   readonly inodesEnd: number;
+  /** The head words of a rename that a power cut interrupted, or none. */
+  readonly pending: readonly Word[];
 }
+
+export const dataStartOf = (inodes: number): number =>
+  1 + Math.ceil((inodes * 2 * INODE_SIZE) / BLOCK_SIZE);
+
+export const pblkToDevByte = (pblk: number): DevByte => (pblk * BLOCK_SIZE) as DevByte;
+
+/** Device byte of the two records of inode `ino`. */
+export const slotToDevByte = (ino: number): number => BLOCK_SIZE + (ino - 1) * 2 * INODE_SIZE;
 
 /** Read and verify. @throws CorruptionError naming the field. */
 export function readSuperblock(device: PmemDevice): Superblock {
   const view = device.view(0, BLOCK_SIZE);
-  const check = (name: "magic" | "version" | "checksum", expected: number): void => {
-    const found = SUPERBLOCK[name].get(view, 0);
-    if (found !== expected) corrupt("plain superblock", 0, name, found, expected);
-  };
-  check("magic", MAGIC);
-  check("version", VERSION);
-  check("checksum", checksumOf(SUPERBLOCK, view, 0));
+  const fixed = { magic: MAGIC, version: VERSION, checksum: superblockChecksum(view) };
+  for (const field of ["magic", "version", "checksum"] as const) {
+    const found = SUPERBLOCK[field].get(view, 0);
+    verify(found === fixed[field], "plain superblock", 0, field, found, fixed[field]);
+  }
   const blocks = SUPERBLOCK.blocks.get(view, 0);
   const inodes = SUPERBLOCK.inodes.get(view, 0);
+  const dataStart = dataStartOf(inodes);
   const blocksMax = device.size / BLOCK_SIZE;
-  if (blocks > blocksMax) corrupt("plain superblock", 0, "blocks", blocks, `<= ${blocksMax}`);
-  const geometry = layOut(blocks, inodes);
-  if (inodes === 0 || geometry.dataStart >= blocks) {
-    corrupt("plain superblock", 0, "inodes", inodes, "at least 1, with room for data");
-  }
+  const roomy = inodes > 0 && dataStart < blocks;
+  verify(blocks <= blocksMax, "plain superblock", 0, "blocks", blocks, `<= ${blocksMax}`);
+  verify(roomy, "plain superblock", 0, "inodes", inodes, "some, with room for data behind");
   const clean = STATE.clean.get(view, STATE_AT);
   const inodesEnd = STATE.inodesEnd.get(view, STATE_AT);
-  if (clean !== 0 && clean !== CLEAN) corrupt("plain state", STATE_AT, "clean", clean, CLEAN);
-  if (inodesEnd === 0 || inodesEnd > inodes) {
-    corrupt("plain state", STATE_AT, "inodesEnd", inodesEnd, `1 to ${inodes}`);
+  const used = inodesEnd > 0 && inodesEnd <= inodes;
+  verify(clean === 0 || clean === CLEAN, "plain state", STATE_AT, "clean", clean, CLEAN);
+  verify(used, "plain state", STATE_AT, "inodesEnd", inodesEnd, `1 to ${inodes}`);
+  const pending = readWordPair(device, INTENT_AT);
+  for (const { at } of pending) {
+    const isUnit = at >= dataStart * BLOCK_SIZE && at < blocks * BLOCK_SIZE && at % UNIT_SIZE === 0;
+    verify(isUnit, "plain intent", INTENT_AT, "at", at, "a unit of a directory");
   }
-  return { ...geometry, clean: clean === CLEAN, inodesEnd, seed: volumeSeed(view) };
-}
-
-export const volumeSeed = (view: DataView): number =>
-  crc32c(view, SUPERBLOCK.uuid.offset, SUPERBLOCK.uuid.size);
-
-export const pblkToDevByte = (pblk: number): DevByte => (pblk * BLOCK_SIZE) as DevByte;
-
-/** Device byte of the slot of inode `ino`. */
-export const slotToDevByte = (geometry: Geometry, ino: number): DevByte =>
-  (geometry.inodeStart * BLOCK_SIZE + (ino - 1) * SLOT_SIZE) as DevByte;
-
-type Value = string | number;
-
-/** @throws CorruptionError always */
-export function corrupt(
-  structure: string,
-  at: Value,
-  field: string,
-  found: Value,
-  expected: Value,
-): never {
-  throw new CorruptionError({ structure, at, field, found, expected });
+  const seed = volumeSeed(view);
+  return { blocks, inodes, dataStart, seed, clean: clean === CLEAN, inodesEnd, pending };
 }

@@ -1,8 +1,7 @@
 /** plain: the smallest correct file system of xiplab, made to be read, and copied. */
-import { describe, nameFromBytes, nameToUtf8, type Personality } from "@xiplab/core";
-import { CorruptionError, FsError, splitOptions } from "@xiplab/core";
+import { collect, describe, type Personality, splitOptions } from "@xiplab/core";
 import { check } from "./check.ts";
-import { CLEAN, MAGIC, STATE, STATE_AT, SUPERBLOCK } from "./format/superblock.ts";
+import { MAGIC, STATE, STATE_AT, SUPERBLOCK } from "./format/superblock.ts";
 import { BLOCK_SIZE, readSuperblock } from "./geometry.ts";
 import { mkfs, mkfsOptions } from "./mkfs.ts";
 import { mount, mountOptions } from "./mount.ts";
@@ -30,32 +29,23 @@ export const plain: Personality = {
   mount,
   check,
   probe(device) {
-    try {
-      return SUPERBLOCK.magic.get(device.view(0, BLOCK_SIZE), 0) === MAGIC;
-    } catch (error) {
-      // A bad line: whatever this is, it cannot be read.
-      if (error instanceof FsError) return false;
-      throw error;
-    }
+    let found = 0;
+    collect([], () => {
+      found = SUPERBLOCK.magic.get(device.view(0, BLOCK_SIZE), 0);
+    });
+    return found === MAGIC;
   },
   defaultOptions(device) {
-    try {
+    let text = "";
+    collect([], () => {
       readSuperblock(device);
-    } catch (error) {
-      if (error instanceof CorruptionError || error instanceof FsError) return {};
-      throw error;
-    }
-    return splitOptions(text(SUPERBLOCK.defaultOptions.get(device.view(0, BLOCK_SIZE), 0)));
+      text = SUPERBLOCK.defaultOptions.get(device.view(0, BLOCK_SIZE), 0);
+    });
+    return splitOptions(text);
   },
   describe(device) {
     const view = device.view(0, BLOCK_SIZE);
-    const words = new Map([...describe(SUPERBLOCK, view, 0), ...describe(STATE, view, STATE_AT)]);
-    words.set("label", text(SUPERBLOCK.label.get(view, 0)));
-    words.set("defaultOptions", text(SUPERBLOCK.defaultOptions.get(view, 0)));
-    words.set("clean", STATE.clean.get(view, STATE_AT) === CLEAN ? "yes" : "no");
-    return [...words];
+    const rows = [...describe(SUPERBLOCK, view, 0), ...describe(STATE, view, STATE_AT)];
+    return rows.filter(([field]) => field !== "checksum");
   },
 };
-
-/** The text in a field that zeros fill up. */
-const text = (field: Uint8Array): string => nameToUtf8(nameFromBytes(field)).replace(/\0+$/, "");

@@ -1,49 +1,58 @@
 /**
- * The only door from the data paths: the address-space operations.
+ * The only door from the data paths: the address-space operations, and what else changes the blocks
+ * of a file.
  *
- *   hole → unwritten   getXipMem with GXM_CREATE
+ *   hole → unwritten      getXipMem with GXM_CREATE, fallocate
  *   unwritten → written   getXipMem with GXM_ALLOC or GXM_ZERO, xipComplete, xipConvert
- *   staged → written   xipSwap: blocks of nobody take the place of what the file has
+ *   staged → written      xipSwap: blocks of nobody take the place of what the file has
  *
  * Each arrow is one transaction, durable when the call returns.
  */
-import { assert, FsError, GXM_ALLOC, GXM_CREATE, GXM_HINT, GXM_ZERO } from "@xiplab/core";
-import { type DevByte, type Mapping, type MappingOperations, PURPOSE_ZEROING } from "@xiplab/core";
-import { XIP_FRESH, XIP_HOLE, XIP_UNWRITTEN, XIP_WRITTEN } from "@xiplab/core";
-import type { XipOutcome, XipRange, XipState } from "@xiplab/core";
-import { BLOCK_SIZE, pblkToDevByte } from "./geometry.ts";
+import { assert, type DevByte, FALLOC_FL_COLLAPSE_RANGE, FsError, GXM_ALLOC } from "@xiplab/core";
+import { FALLOC_FL_INSERT_RANGE, FALLOC_FL_KEEP_SIZE } from "@xiplab/core";
+import { FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_ZERO_RANGE, GXM_CREATE, GXM_HINT } from "@xiplab/core";
+import { GXM_ZERO, type Mapping, type MappingOperations, PURPOSE_ZEROING } from "@xiplab/core";
+import { XIP_FRESH, XIP_HOLE, XIP_UNWRITTEN, XIP_WRITTEN, type XipOutcome } from "@xiplab/core";
+import type { XipRange } from "@xiplab/core";
+import { BLOCK_SIZE, LBLK_MAX, pblkToDevByte } from "./geometry.ts";
 import { type PlainInode, PlainVolume } from "./inode.ts";
 
 export abstract class PlainMapping extends PlainVolume implements MappingOperations {
-  /** HOT with `flags` 0. */
+  /** HOT. */
   getXipMem(mapping: Mapping, pos: number, length: number, flags: number, out: XipRange): void {
     const inode = mapping.inode as PlainInode;
     const lblk = Math.floor(pos / BLOCK_SIZE);
-    let extent = inode.extents.at(inode.extents.find(lblk));
-    let state: XipState = extent.unwritten ? XIP_UNWRITTEN : XIP_WRITTEN;
-    let end = extent.lblk + extent.length;
-    if (extent.lblk > lblk) {
-      state = XIP_HOLE;
-      end = extent.lblk;
-    }
-    const written = (flags & (GXM_ALLOC | GXM_ZERO)) !== 0;
-    const create = state === XIP_HOLE && (flags & GXM_CREATE) !== 0;
-    if (create || (state === XIP_UNWRITTEN && written)) {
-      end = Math.min(end, Math.ceil((pos + length) / BLOCK_SIZE));
-      this.change(inode, inode.diskSize, () => {
-        if (create) end = this.fillHole(inode, lblk, end, (flags & GXM_HINT) !== 0);
-        if ((flags & GXM_ZERO) !== 0) this.zero(inode, lblk, end);
-        if (written) inode.extents.convert(lblk, end, false);
-      });
-      state = written ? XIP_FRESH : XIP_UNWRITTEN;
-      extent = inode.extents.at(inode.extents.find(lblk));
-    }
-    const pblk = extent.pblk + lblk - extent.lblk;
-    out.offset =
-      state === XIP_HOLE ? (-1 as DevByte) : ((pblk * BLOCK_SIZE + (pos % BLOCK_SIZE)) as DevByte);
-    out.length = Math.min(length, end * BLOCK_SIZE - pos);
-    out.state = state;
+    const extent = inode.extents.at(lblk);
     out.cookie = 0;
+    if (extent.lblk > lblk) {
+      out.state = XIP_HOLE;
+      out.offset = -1 as DevByte;
+      out.length = Math.min(length, extent.lblk * BLOCK_SIZE - pos);
+    } else {
+      out.state = extent.unwritten ? XIP_UNWRITTEN : XIP_WRITTEN;
+      out.offset = ((extent.pblk - extent.lblk) * BLOCK_SIZE + pos) as DevByte;
+      out.length = Math.min(length, (extent.lblk + extent.length) * BLOCK_SIZE - pos);
+    }
+    const wanted = out.state === XIP_HOLE ? GXM_CREATE : GXM_ALLOC | GXM_ZERO;
+    if (out.state !== XIP_WRITTEN && (flags & wanted) !== 0) this.prepare(inode, pos, flags, out);
+  }
+
+  /** Do what `flags` ask, to the blocks that the hole or unwritten range `out` touches. */
+  private prepare(inode: PlainInode, pos: number, flags: number, out: XipRange): void {
+    const { extents } = inode;
+    const first = Math.floor(pos / BLOCK_SIZE);
+    const written = (flags & (GXM_ALLOC | GXM_ZERO)) !== 0;
+    let end = Math.ceil((pos + out.length) / BLOCK_SIZE);
+    this.change(inode, inode.diskSize, () => {
+      if (out.state === XIP_HOLE) {
+        end = this.fillHole(inode, first, end, (flags & GXM_HINT) !== 0);
+      }
+      if ((flags & GXM_ZERO) !== 0) this.zero(inode, first, end);
+      if (written) extents.convert(first, end, false);
+    });
+    out.state = written ? XIP_FRESH : XIP_UNWRITTEN;
+    out.offset = (pblkToDevByte(extents.map(first)) + (pos % BLOCK_SIZE)) as DevByte;
+    out.length = Math.min(out.length, end * BLOCK_SIZE - pos);
   }
 
   xipComplete(mapping: Mapping, pos: number, copied: number, _out: XipRange, outcome: XipOutcome) {
@@ -66,8 +75,7 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
   }
 
   xipStage(mapping: Mapping, pos: number, length: number, out: XipRange): void {
-    const { extents } = mapping.inode as PlainInode;
-    const goal = extents.goal(extents.find(pos / BLOCK_SIZE));
+    const goal = (mapping.inode as PlainInode).extents.goal(pos / BLOCK_SIZE);
     const run = this.balloc.allocate(length / BLOCK_SIZE, goal, true);
     this.balloc.commit();
     out.offset = pblkToDevByte(run.start);
@@ -77,17 +85,16 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
 
   xipSwap(mapping: Mapping, pos: number, staged: readonly XipRange[], newSize: number): void {
     const inode = mapping.inode as PlainInode;
-    const first = pos / BLOCK_SIZE;
-    const blocks = staged.reduce((sum, { length }) => sum + length / BLOCK_SIZE, 0);
+    let end = pos / BLOCK_SIZE;
     this.change(inode, newSize, () => {
-      inode.extents.remove(first, first + blocks, this.balloc);
-      let at = first;
       for (const { offset, length } of staged) {
-        inode.extents.insert(at, length / BLOCK_SIZE, offset / BLOCK_SIZE, false);
-        at += length / BLOCK_SIZE;
+        const blocks = length / BLOCK_SIZE;
+        this.releaseRange(inode, end, end + blocks);
+        inode.extents.insert(end, blocks, offset / BLOCK_SIZE, false);
+        end += blocks;
       }
     });
-    inode.blocks += blocks;
+    inode.blocks += end - pos / BLOCK_SIZE;
   }
 
   xipUnstage(_mapping: Mapping, staged: readonly XipRange[]): void {
@@ -107,18 +114,56 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
     this.balloc.reserved -= blocks;
   }
 
-  /** Give unwritten blocks, in one run, to the start of a hole. Returns the block behind them. */
-  protected fillHole(inode: PlainInode, lblk: number, end: number, whole: boolean): number {
-    const goal = inode.extents.goal(inode.extents.find(lblk));
-    const run = this.balloc.allocate(end - lblk, goal, whole);
-    inode.extents.insert(lblk, run.length, run.start, true);
-    return lblk + run.length;
+  truncate(inode: PlainInode, size: number): void {
+    const end = Math.ceil(size / BLOCK_SIZE);
+    this.change(inode, size, () => this.releaseRange(inode, end, LBLK_MAX));
+    inode.resize(size);
   }
 
-  /** Zero [lblk, end), which is one run, durably. */
-  protected zero(inode: PlainInode, lblk: number, end: number): void {
-    const at = pblkToDevByte(inode.extents.map(lblk));
-    this.device.zero(at, (end - lblk) * BLOCK_SIZE, PURPOSE_ZEROING);
+  fallocate(inode: PlainInode, mode: number, pos: number, length: number): void {
+    const { diskSize, extents } = inode;
+    const first = Math.floor(pos / BLOCK_SIZE);
+    const end = Math.ceil((pos + length) / BLOCK_SIZE);
+    const kind = mode & ~FALLOC_FL_KEEP_SIZE;
+    if (kind === FALLOC_FL_UNSHARE_RANGE) throw new FsError("EOPNOTSUPP");
+    const inserts = kind === FALLOC_FL_INSERT_RANGE;
+    const moves = inserts || kind === FALLOC_FL_COLLAPSE_RANGE;
+    const grown = kind === mode ? Math.max(diskSize, pos + length) : diskSize;
+    const size = moves ? inode.size + (inserts ? length : -length) : grown;
+    this.change(inode, size, () => {
+      if (kind === 0 || kind === FALLOC_FL_ZERO_RANGE) this.fillHoles(inode, first, end);
+      else if (!inserts) this.releaseRange(inode, first, end);
+      if (kind === FALLOC_FL_ZERO_RANGE) extents.convert(first, end, true);
+      if (moves) extents.shift(inserts ? first : end, inserts ? end - first : first - end);
+    });
+    if (moves) inode.resize(size);
+  }
+
+  /** Give unwritten blocks, in one run, to the start of a hole. Returns the block behind them. */
+  protected fillHole(inode: PlainInode, first: number, end: number, whole: boolean): number {
+    const run = this.balloc.allocate(end - first, inode.extents.goal(first), whole);
+    inode.extents.insert(first, run.length, run.start, true);
+    return first + run.length;
+  }
+
+  private fillHoles(inode: PlainInode, first: number, end: number): void {
+    for (let at = first; at < end;) {
+      const extent = inode.extents.at(at);
+      if (extent.lblk <= at) at = extent.lblk + extent.length;
+      else at = this.fillHole(inode, at, Math.min(end, extent.lblk), true);
+    }
+  }
+
+  protected releaseRange(inode: PlainInode, first: number, end: number): void {
+    for (const { pblk, length } of inode.extents.remove(first, end)) {
+      this.balloc.release(pblk, length);
+    }
+  }
+
+  /** Zero [first, end), which is one run, durably. */
+  protected zero(inode: PlainInode, first: number, end: number): void {
+    const at = pblkToDevByte(inode.extents.map(first));
+    this.device.zero(at, (end - first) * BLOCK_SIZE, PURPOSE_ZEROING);
     // Old contents are gone before a commit can show them.
     this.device.fence();
   }

@@ -1,19 +1,15 @@
 /**
- * Mount, and recover what a power cut left behind.
+ * Mount: verify the superblock, finish the rename that a power cut interrupted, read and verify
+ * everything (check.ts), refuse what no power cut explains, and mend the rest, inode by inode, each
+ * in one atomic update. A power cut meanwhile leaves less for the next time.
  *
- *   verify the superblock → redo a pending rename → scan everything (check.ts) → refuse what
- *   no power cut explains → mend the rest, inode by inode, each in one atomic update
- *
- * A power cut during recovery leaves less for the next one.
+ * So mounting takes as long as there are inodes, and what is mounted is sound.
  */
-import { CorruptionError, FsError, type Ino, isDirectory, type MountContext } from "@xiplab/core";
-import { type OptionTable, type PmemDevice, PURPOSE_METADATA } from "@xiplab/core";
+import { CorruptionError, type MountContext, type OptionTable } from "@xiplab/core";
+import { type PmemDevice, PURPOSE_METADATA, redoWordPair } from "@xiplab/core";
 import { Scan } from "./check.ts";
-import { INODE_SIZE } from "./format/inode.ts";
-import { STATE_AT } from "./format/superblock.ts";
-import { readSuperblock, slotToDevByte, type Superblock } from "./geometry.ts";
-import type { PlainInode } from "./inode.ts";
-import { readIntent, redo } from "./intent.ts";
+import { INTENT_AT, STATE_AT } from "./format/superblock.ts";
+import { readSuperblock } from "./geometry.ts";
 import { PlainFileSystem } from "./namei.ts";
 
 export const mountOptions: OptionTable = {
@@ -24,53 +20,25 @@ export const mountOptions: OptionTable = {
   },
 };
 
-/** @throws CorruptionError; FsError EROFS where a dirty image is to be mounted read-only. */
+/** @throws CorruptionError */
 export function mount(device: PmemDevice, context: MountContext): PlainFileSystem {
   const sb = readSuperblock(device);
-  const fs = new PlainFileSystem(device, sb, context);
-  if (sb.clean) {
-    fs.balloc.load(device);
-    fs.ialloc.scan();
-  } else if (context.readOnly) {
-    // Recovery writes, and without it a rename may show half.
-    throw new FsError("EROFS", "not cleanly unmounted: mount it read-write once to recover");
-  } else {
-    recover(device, sb, fs);
-  }
-  if (!context.readOnly) {
-    device.storeU64(STATE_AT, 0, fs.ialloc.end, PURPOSE_METADATA);
-    // The image is dirty before anything in it changes.
-    device.persist(STATE_AT, 8);
-  }
-  return fs;
-}
-
-function recover(device: PmemDevice, sb: Superblock, fs: PlainFileSystem): void {
-  const words = readIntent(device, sb);
-  if (words.length > 0) redo(device, words);
-  const { balloc, findings, inodes, links, parents } = new Scan(device, sb);
+  const scan = new Scan(device, sb, context.options["alloc"] === "first-fit");
+  const { balloc, findings, inodes, mended } = scan;
   if (findings.length > 0) throw new CorruptionError(findings[0]!);
-  fs.balloc.adopt(balloc);
-  for (const inode of inodes.toReversed()) {
-    if (inode === undefined) continue;
-    removeTorn(device, sb, inode);
-    const nlink = links[inode.ino]!;
-    const parentIno = isDirectory(inode.mode) ? (parents[inode.ino] as Ino) : inode.parentIno;
-    const right = nlink > 0 && nlink === inode.nlink && parentIno === inode.parentIno;
-    if (inode.mode === 0) fs.ialloc.free.push(inode.ino);
-    if (inode.mode === 0 || right) continue;
-    inode.nlink = nlink;
-    inode.parentIno = parentIno;
-    if (nlink === 0) fs.evict(inode);
+  const fs = new PlainFileSystem(device, sb, context, balloc);
+  for (const inode of inodes.toReversed()) if (inode?.mode === 0) fs.inodesFree.push(inode.ino);
+  if (context.readOnly) {
+    for (const inode of mended) fs.mended.set(inode.ino, inode);
+    return fs;
+  }
+  if (sb.pending.length > 0) redoWordPair(device, INTENT_AT, sb.pending, PURPOSE_METADATA);
+  for (const inode of mended) {
+    if (inode.nlink === 0 && inode.mode !== 0) fs.evict(inode);
     else fs.updateInode(inode);
   }
-}
-
-/** After recovery both copies of a record hold, or are zero: anything else is corruption then. */
-function removeTorn(device: PmemDevice, sb: Superblock, inode: PlainInode): void {
-  for (const copy of [0, 1]) {
-    if ((inode.torn & (1 << copy)) === 0) continue;
-    device.zero(slotToDevByte(sb, inode.ino) + copy * INODE_SIZE, INODE_SIZE, PURPOSE_METADATA);
-    device.fence();
-  }
+  // The image is dirty before anything in it changes.
+  device.storeU64(STATE_AT, 0, sb.inodesEnd, PURPOSE_METADATA);
+  device.persist(STATE_AT, 8);
+  return fs;
 }

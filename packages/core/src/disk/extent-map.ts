@@ -1,0 +1,169 @@
+/**
+ * Which blocks of the device are the blocks of a file, and whether they are written: the extents in
+ * memory, for designs that keep extents on the medium in any form.
+ *
+ * Invariants: sorted by lblk, no overlap, none empty, none longer than `lengthMax`, no two
+ * neighbours that could be one. Lookups are a binary search; `changedFrom` and `changedEnd` say
+ * which indices an edit touched, so that a commit need not write the others.
+ */
+import { assert, FsError } from "../spec/errors.ts";
+import { corrupt } from "./verify.ts";
+
+export interface Extent {
+  /** First block, in the file. */
+  lblk: number;
+  /** Blocks; at least 1. */
+  length: number;
+  /** First block, on the device. */
+  pblk: number;
+  /** Belongs to the file, and reads as zeros. */
+  unwritten: boolean;
+}
+
+export class ExtentMap {
+  readonly list: Extent[] = [];
+  /** Indices that differ from those at the last `settle`: [changedFrom, changedEnd). */
+  changedFrom = Infinity;
+  changedEnd = 0;
+  private readonly lblkMax: number;
+  private readonly lengthMax: number;
+  /** Behind the last extent, where `lblkMax` ends all files. */
+  private readonly behind: Readonly<Extent>;
+
+  /** Files have blocks 0 to `lblkMax` - 1, extents at most `lengthMax` of them. */
+  constructor(lblkMax: number, lengthMax: number) {
+    this.lblkMax = lblkMax;
+    this.lengthMax = lengthMax;
+    this.behind = { lblk: lblkMax, length: 0, pblk: 0, unwritten: false };
+  }
+
+  /** Index of the extent that holds `lblk`, or else of the first behind it. HOT. */
+  find(lblk: number): number {
+    const { list } = this;
+    let low = 0;
+    for (let high = list.length; low < high;) {
+      const middle = (low + high) >>> 1;
+      const extent = list[middle]!;
+      if (extent.lblk + extent.length <= lblk) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The extent that holds `lblk`, or else the first behind it; empty at the end. HOT. */
+  at(lblk: number): Readonly<Extent> {
+    const index = this.find(lblk);
+    return index < this.list.length ? this.list[index]! : this.behind;
+  }
+
+  /** The device block of `lblk`. @throws CorruptionError in a hole, for files that have none. */
+  map(lblk: number): number {
+    const extent = this.at(lblk);
+    if (extent.lblk > lblk) corrupt("extents", `block ${lblk}`, "mapping", "hole", "a block");
+    return extent.pblk + lblk - extent.lblk;
+  }
+
+  /** The device block behind the extent before `lblk`: where the file would best go on; or 0. */
+  goal(lblk: number): number {
+    const before = this.list[this.find(lblk) - 1];
+    return before === undefined ? 0 : before.pblk + before.length;
+  }
+
+  /** Is a block of [first, end) unwritten? */
+  hasUnwritten(first: number, end: number): boolean {
+    for (let index = this.find(first); index < this.list.length; index++) {
+      const { lblk, unwritten } = this.list[index]!;
+      if (lblk >= end) return false;
+      if (unwritten) return true;
+    }
+    return false;
+  }
+
+  /** Blocks that are mapped. */
+  blocks(): number {
+    let blocks = 0;
+    for (const { length } of this.list) blocks += length;
+    return blocks;
+  }
+
+  /** Map [lblk, lblk + length), a hole until now. @throws FsError EFBIG */
+  insert(lblk: number, length: number, pblk: number, unwritten: boolean): void {
+    assert(length > 0, "no extent is empty");
+    if (lblk + length > this.lblkMax) throw new FsError("EFBIG");
+    const index = this.find(lblk);
+    const next = this.list[index];
+    assert(next === undefined || next.lblk >= lblk + length, "blocks are put into holes");
+    this.splice(index, 0, { lblk, length, pblk, unwritten });
+    this.join(index, index + 1);
+  }
+
+  /** Make [first, end) a hole. Returns what was mapped there. */
+  remove(first: number, end: number): Extent[] {
+    const from = this.split(first);
+    const to = this.split(end);
+    return from === to ? [] : this.splice(from, to - from);
+  }
+
+  /** Make all blocks of [first, end) written, or all unwritten. */
+  convert(first: number, end: number, unwritten: boolean): void {
+    const from = this.split(first);
+    const to = this.split(end);
+    for (let index = from; index < to; index++) this.list[index]!.unwritten = unwritten;
+    this.join(from, to);
+  }
+
+  /** Move everything from `first` on by `by` blocks, into a hole. @throws FsError EFBIG */
+  shift(first: number, by: number): void {
+    const from = this.split(first);
+    const moved = this.list.slice(from);
+    const last = moved.at(-1);
+    if (last !== undefined && last.lblk + last.length + by > this.lblkMax) {
+      throw new FsError("EFBIG", "blocks behind the end of the file would not fit");
+    }
+    for (const extent of moved) extent.lblk += by;
+    this.join(from, this.list.length);
+  }
+
+  /** Forget what changed: the medium has it. */
+  settle(): void {
+    this.changedFrom = Infinity;
+    this.changedEnd = 0;
+  }
+
+  /** Cut the extent that `lblk` is inside of. Returns the first extent at or behind `lblk`. */
+  private split(lblk: number): number {
+    const index = this.find(lblk);
+    const extent = this.list[index];
+    if (extent === undefined || extent.lblk >= lblk) return index;
+    const { lblk: start, length, pblk, unwritten } = extent;
+    const head = { lblk: start, length: lblk - start, pblk, unwritten };
+    const tail = { lblk, length: start + length - lblk, pblk: pblk + lblk - start, unwritten };
+    this.splice(index, 1, head, tail);
+    return index + 1;
+  }
+
+  /** The extents [from, to) changed: make one of each and the one before it, where possible. */
+  private join(from: number, to: number): void {
+    this.changed(from, to);
+    for (let index = Math.min(to, this.list.length - 1); index >= Math.max(from, 1); index--) {
+      const { lblk, length, pblk, unwritten } = this.list[index - 1]!;
+      const extent = this.list[index]!;
+      const total = length + extent.length;
+      const touch = lblk + length === extent.lblk && pblk + length === extent.pblk;
+      if (touch && unwritten === extent.unwritten && total <= this.lengthMax) {
+        this.splice(index - 1, 2, { lblk, length: total, pblk, unwritten });
+      }
+    }
+  }
+
+  private splice(index: number, removed: number, ...added: Extent[]): Extent[] {
+    // Where the number changes, all that follow get another index.
+    this.changed(index, added.length === removed ? index + removed : Infinity);
+    return this.list.splice(index, removed, ...added);
+  }
+
+  private changed(from: number, end: number): void {
+    this.changedFrom = Math.min(this.changedFrom, from);
+    this.changedEnd = Math.max(this.changedEnd, end);
+  }
+}
