@@ -1,20 +1,21 @@
 /** Names between text and bytes: see `Name` in units.ts. */
 import type { Name } from "./units.ts";
 
-// Matches strings that are the same in UTF-8 and in one-byte characters, which most names are.
+// Not in strings that are the same in UTF-8 and in one-byte characters, as most names are. To search
+// for what must not be there takes two thirds of the time of matching what may.
 // eslint-disable-next-line no-control-regex
-const ASCII = /^[\x00-\x7f]*$/;
+const BEYOND_ASCII = /[^\x00-\x7f]/;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Text to the bytes of its UTF-8. */
 export function nameFromUtf8(text: string): Name {
-  return ASCII.test(text) ? (text as Name) : nameFromBytes(encoder.encode(text));
+  return BEYOND_ASCII.test(text) ? nameFromBytes(encoder.encode(text)) : (text as Name);
 }
 
 /** Bytes as text; what is not UTF-8 becomes U+FFFD, as in Node. */
 export function nameToUtf8(name: Name): string {
-  return ASCII.test(name) ? name : decoder.decode(nameToBytes(name));
+  return BEYOND_ASCII.test(name) ? decoder.decode(nameToBytes(name)) : name;
 }
 
 export function nameFromBytes(bytes: Uint8Array, start = 0, end = bytes.length): Name {
