@@ -17,7 +17,7 @@ import type { Inode, Mapping } from "../spec/inode.ts";
 import { type FileByte, PAGE_SIZE } from "../spec/units.ts";
 import { type Backing, revokePages } from "../xip/ranges.ts";
 import { type DirtyRuns, type Run, xipReport, xipSeek } from "../xip/report.ts";
-import { fallocateFile, type FileShadow, truncateFile, zeroRange } from "../xip/space.ts";
+import { fallocateFile, type FileShadow, truncateFile, xipZeroRange } from "../xip/space.ts";
 import { CACHE_LIMITS, type CachedFolio, type CacheLimits, PageCache } from "./cache.ts";
 import { type CacheOwner, CacheRegion } from "./region.ts";
 import { dirtyRuns, writeBack } from "./writeback.ts";
@@ -55,7 +55,7 @@ export class PageCacheOperations implements FileOperations, FileShadow, CacheOwn
   }
 
   write(inode: Inode, pos: number, source: Uint8Array, start: number, length: number): number {
-    if (length > 0 && pos > inode.size) zeroRange(this.backing, this, inode, inode.size, pos);
+    if (length > 0 && pos > inode.size) xipZeroRange(this.backing, this, inode, inode.size, pos);
     let done = 0;
     try {
       while (done < length) {

@@ -10,10 +10,11 @@ import type {
 import type { Inode, Mapping } from "../spec/inode.ts";
 import { PAGE_SIZE } from "../spec/units.ts";
 import { newXipRange, type XipRange } from "../spec/xip.ts";
-import { forgetPages, writeBackPages, XipRegion } from "./fault.ts";
+import { forgetPages, xipWriteback } from "./fault.ts";
 import { type WriteCall, type WriteProtocol, WriteProtocols } from "./protocols.ts";
 import type { Backing } from "./ranges.ts";
 import { xipFileRead } from "./read.ts";
+import { XipRegion } from "./region.ts";
 import { noDirtyRuns, xipReport, xipSeek } from "./report.ts";
 import { fallocateFile, type FileShadow, truncateFile } from "./space.ts";
 import { newWriteCall, xipFileWrite } from "./write.ts";
@@ -59,7 +60,7 @@ export class XipOperations implements FileOperations, FileShadow {
 
   /** Written data is durable already: what is left is stores through mappings, and metadata. */
   fsync(inode: Inode, datasync: boolean): void {
-    writeBackPages(this, inode, 0, END_OF_PAGES);
+    xipWriteback(this, inode, 0, END_OF_PAGES);
     this.backing.fsync(inode, datasync);
   }
 
@@ -73,18 +74,18 @@ export class XipOperations implements FileOperations, FileShadow {
 
   sync(): void {
     for (const mapping of this.dirtyMappings) {
-      writeBackPages(this, mapping.inode, 0, END_OF_PAGES);
+      xipWriteback(this, mapping.inode, 0, END_OF_PAGES);
     }
   }
 
   release(inode: Inode, discard: boolean): void {
-    if (!discard) writeBackPages(this, inode, 0, END_OF_PAGES);
+    if (!discard) xipWriteback(this, inode, 0, END_OF_PAGES);
     else inode.mapping.dirty = null;
     this.dirtyMappings.delete(inode.mapping);
   }
 
   settle(inode: Inode, pos: number, end: number): void {
-    writeBackPages(this, inode, Math.floor(pos / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
+    xipWriteback(this, inode, Math.floor(pos / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
   }
 
   forget(inode: Inode, pos: number, end: number): void {

@@ -52,7 +52,7 @@ export function truncateFile(
   inode: Inode,
   size: number,
 ): void {
-  if (size > inode.size) zeroRange(backing, shadow, inode, inode.size, size);
+  if (size > inode.size) xipZeroRange(backing, shadow, inode, inode.size, size);
   try {
     backing.truncate(inode, size);
   } finally {
@@ -70,11 +70,11 @@ export function xipTruncatePage(
   inode: Inode,
   from: number,
 ): void {
-  zeroRange(backing, shadow, inode, from, alignUp(from, backing.blockSize));
+  xipZeroRange(backing, shadow, inode, from, alignUp(from, backing.blockSize));
 }
 
 /** Have [pos, end) read as zeros, durably where it has blocks, without changing the blocks. */
-export function zeroRange(
+export function xipZeroRange(
   backing: Backing,
   shadow: FileShadow,
   inode: Inode,
@@ -134,7 +134,7 @@ function allocate(
   length: number,
 ): void {
   const grows = (mode & FALLOC_FL_KEEP_SIZE) === 0 && pos + length > inode.size;
-  if (grows) zeroRange(backing, shadow, inode, inode.size, pos + length);
+  if (grows) xipZeroRange(backing, shadow, inode, inode.size, pos + length);
   backing.fallocate(inode, mode, pos, length);
 }
 
@@ -163,7 +163,7 @@ function zeroBlocks(
   clearBlocks(backing, shadow, inode, clear, pos, end);
   backing.fallocate(inode, FALLOC_FL_KEEP_SIZE, pos, length);
   if ((mode & FALLOC_FL_KEEP_SIZE) !== 0 || end <= inode.size) return;
-  if (pos > inode.size) zeroRange(backing, shadow, inode, inode.size, pos);
+  if (pos > inode.size) xipZeroRange(backing, shadow, inode, inode.size, pos);
   backing.setSize(inode.mapping, end);
 }
 
@@ -179,11 +179,11 @@ function clearBlocks(
   const { blockSize } = backing;
   const first = alignUp(pos, blockSize);
   const last = alignDown(end, blockSize);
-  if (first >= last) return zeroRange(backing, shadow, inode, pos, end);
+  if (first >= last) return xipZeroRange(backing, shadow, inode, pos, end);
   backing.fallocate(inode, mode, first, last - first);
   shadow.forget(inode, first, last);
-  zeroRange(backing, shadow, inode, pos, first);
-  zeroRange(backing, shadow, inode, last, end);
+  xipZeroRange(backing, shadow, inode, pos, first);
+  xipZeroRange(backing, shadow, inode, last, end);
 }
 
 /** COLLAPSE_RANGE and INSERT_RANGE: everything from `pos` on moves. */
