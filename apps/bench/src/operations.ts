@@ -220,19 +220,21 @@ function pwrite<Handle>(scene: Scene<Handle>): Batch {
 }
 
 /** A fully written file, and the random block offsets to visit. */
-function bigFile<Handle>({ target, root, batchFiles }: Scene<Handle>, name: string) {
+function bigFile<Handle>({ target, root }: Scene<Handle>, name: string) {
   const path = `${root}/${name}`;
   target.create(path);
   const handle = target.openReadWrite(path);
   const chunk = Buffer.alloc(2 ** 20).fill(0x5a);
   for (let pos = 0; pos < FILE_BYTES; pos += chunk.length) target.pwrite(handle, chunk, pos);
-  return { handle, offsets: randomOffsets(batchFiles) };
+  return { handle, offsets: randomOffsets() };
 }
 
-/** Block-aligned offsets inside the big file. */
-export function randomOffsets(count: number): number[] {
-  const random = newRandom(SEED);
-  return Array.from({ length: count }, () => random(FILE_BYTES / IO_BYTES) * IO_BYTES);
+/** Every block of the big file once, in random order. */
+export function randomOffsets(): number[] {
+  return shuffle(
+    Array.from({ length: FILE_BYTES / IO_BYTES }, (_, index) => index * IO_BYTES),
+    SEED,
+  );
 }
 
 function append<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {

@@ -14,8 +14,8 @@ export interface Pace {
   readonly sliceMs: number;
   readonly rounds: number;
 }
-export const FullPace: Pace = { quick: false, warmMs: 400, sliceMs: 40, rounds: 15 };
-export const QuickPace: Pace = { quick: true, warmMs: 100, sliceMs: 15, rounds: 5 };
+export const FullPace: Pace = { quick: false, warmMs: 600, sliceMs: 20, rounds: 25 };
+export const QuickPace: Pace = { quick: true, warmMs: 200, sliceMs: 10, rounds: 7 };
 
 export interface Result {
   readonly op: string;

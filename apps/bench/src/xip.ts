@@ -12,14 +12,13 @@ import { MEMCPY, type TargetName, XIPLAB } from "./protocol.ts";
 import { openTask } from "./targets/xiplab.ts";
 
 const SEQUENTIAL_BYTES = 2 ** 20;
-const RANDOM_OFFSETS = 4_096;
 
 type Pair = ReadonlyMap<TargetName, Batch>;
 
 /** Batches of one row: ours, and the bare copy. */
 export function prepareXip(op: string): Pair {
   const overwrite = op.startsWith("xip overwrite");
-  const offsets = op.endsWith("random") ? randomOffsets(RANDOM_OFFSETS) : sequentialOffsets();
+  const offsets = op.endsWith("random") ? randomOffsets() : sequentialOffsets();
   const bytes = op.endsWith("random") ? IO_BYTES : SEQUENTIAL_BYTES;
   return overwrite ? overwrites(offsets, bytes) : reads(offsets, bytes);
 }
