@@ -10,6 +10,7 @@ import {
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
   FIEMAP_EXTENT_DELALLOC as DELALLOC,
   FIEMAP_EXTENT_LAST as LAST,
   FIEMAP_EXTENT_UNWRITTEN as UNWRITTEN,
@@ -319,6 +320,31 @@ describe("memory", () => {
     expect(() => operations.fsync(inode, false)).toThrow(FsError);
     operations.fsync(inode, false);
     expect(inode.diskSize).toBe(10 * PAGE);
+  });
+
+  it("shows nothing of what the memory of a page held before", () => {
+    const limits = { foliosMax: 2, dirtyMax: 1 };
+    const { fs, operations, inode } = setUp("delalloc", "www", { limits });
+    const short = fs.build("w", 100);
+    contents(operations, inode);
+    const page = new Uint8Array(PAGE);
+    operations.map(short, 0, PAGE, SHARED).load(0, page, 0, PAGE);
+    expect(page.subarray(100)).toEqual(new Uint8Array(PAGE - 100));
+  });
+});
+
+describe("blocks smaller than a page", () => {
+  it.each([PUNCH, FALLOC_FL_ZERO_RANGE])("mode 0x%x clears blocks in a cached page", (mode) => {
+    for (const isDirty of [true, false]) {
+      const { operations, inode } = setUp("delalloc", "", { blockSize: 1024 });
+      const data = pattern(1, PAGE);
+      operations.write(inode, 0, data, 0, PAGE);
+      if (!isDirty) operations.fsync(inode, false);
+      operations.fallocate(inode, mode, 1024, 2048);
+      expect(contents(operations, inode)).toEqual(data.fill(0, 1024, 3072));
+      operations.release(inode, false);
+      expect(contents(operations, inode)).toEqual(data);
+    }
   });
 });
 
