@@ -10,21 +10,11 @@ import { addInfo } from "./commands/info.ts";
 import { addLs } from "./commands/ls.ts";
 import { addMkfs } from "./commands/mkfs.ts";
 import { addStat } from "./commands/stat.ts";
+import type { Cli } from "./cli.ts";
 import { type Context, type Style, styleFor } from "./context.ts";
 import { EXIT_OK, EXIT_USAGE, ExitCodeHelp } from "./exit-codes.ts";
 import { report } from "./problem.ts";
 import { version } from "./version.ts";
-
-/** What a command's action returns: its exit code. */
-export type Action = Promise<number>;
-
-/** The program, and where an action leaves its exit code. */
-export interface Cli {
-  readonly program: Command;
-  readonly context: Context;
-  /** Wrap an action so that its exit code counts. */
-  run(action: Promise<number>): Promise<void>;
-}
 
 /**
  * Run one command line (without the interpreter and the program). Returns the exit code; errors

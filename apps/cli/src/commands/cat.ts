@@ -1,11 +1,11 @@
 /** `xip cat`: contents of files to stdout. */
 import { once } from "node:events";
 import { isDirectory, type Name, O_RDONLY, FsError, nameToUtf8 } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, imagePathArgument, mountOptions } from "../command.ts";
 import type { Context } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { type Mounted, type ReadOptions, withMount } from "../image.ts";
-import type { Cli } from "../program.ts";
 
 /** Bytes per read. */
 const CHUNK_BYTES = 1024 * 1024;

@@ -1,10 +1,10 @@
 /** `xip check`: a full fsck that only reads. */
 import { describeCorruption } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, imageOptions, jsonOption } from "../command.ts";
 import { type Context, print, printJson, styleFor } from "../context.ts";
 import { EXIT_DAMAGED, EXIT_OK } from "../exit-codes.ts";
 import { withDevice } from "../image.ts";
-import type { Cli } from "../program.ts";
 import { count } from "../text.ts";
 
 interface CheckOptions {

@@ -1,9 +1,9 @@
 /** `xip compare`: its command line. What it does is in ../compare/run.ts, loaded when it is asked for. */
 import { availableParallelism } from "node:os";
 import { DataPathNames, type MediaName, MediaNames, WriteProtocolNames } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, listArgument, numberArgument, wordsArgument } from "../command.ts";
 import type { CompareOptions } from "../compare/run.ts";
-import type { Cli } from "../program.ts";
 
 const SEED = 2013;
 const DEFAULT_MEDIA: MediaName[] = ["dram", "optane"];

@@ -1,5 +1,6 @@
 /** `xip copy-in`: from the host into an image. */
 import { type Name } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, imagePathArgument, jsonOption, mountOptions } from "../command.ts";
 import { type Context, hostPath } from "../context.ts";
 import { hostArgument } from "../copy/host.ts";
@@ -7,7 +8,6 @@ import { copyIn, planIn, refuseConflicts, targetIn } from "../copy/into-image.ts
 import { Tally } from "../copy/tally.ts";
 import { imageIdentity, type ReadOptions, withMount } from "../image.ts";
 import { usage } from "../problem.ts";
-import type { Cli } from "../program.ts";
 
 interface CopyInOptions extends ReadOptions {
   readonly force?: boolean;

@@ -1,12 +1,12 @@
 /** `xip copy-out`: from an image to the host. */
 import { isRegular, type Name } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, imagePathArgument, jsonOption, mountOptions } from "../command.ts";
 import type { Context } from "../context.ts";
 import { hostArgument } from "../copy/host.ts";
 import { copyOut, planOut, refuseHostConflicts, targetOut } from "../copy/out-of-image.ts";
 import { Tally } from "../copy/tally.ts";
 import { type ReadOptions, withMount } from "../image.ts";
-import type { Cli } from "../program.ts";
 
 interface CopyOutOptions extends ReadOptions {
   readonly force?: boolean;

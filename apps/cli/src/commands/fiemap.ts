@@ -7,11 +7,11 @@ import {
   type Name,
   O_RDONLY,
 } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, imagePathArgument, jsonOption, mountOptions } from "../command.ts";
 import { type Context, print, printJson, styleFor } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { type ReadOptions, withMount } from "../image.ts";
-import type { Cli } from "../program.ts";
 import { count, showName } from "../text.ts";
 
 interface FiemapOptions extends ReadOptions {

@@ -1,10 +1,10 @@
 /** `xip info`: what an image is and holds. */
 import type { Capabilities } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, imageOptions, jsonOption } from "../command.ts";
 import { type Context, print, printJson, styleFor } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { withDevice } from "../image.ts";
-import type { Cli } from "../program.ts";
 
 interface InfoOptions {
   readonly type?: string;

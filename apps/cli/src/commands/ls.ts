@@ -1,10 +1,10 @@
 /** `xip ls`: names in a directory. */
 import { isDirectory, type Name, type Stat, type Task } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, imagePathArgument, jsonOption, mountOptions } from "../command.ts";
 import { type Context, print, printJson, type Style, styleFor } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { type ReadOptions, withMount } from "../image.ts";
-import type { Cli } from "../program.ts";
 import { formatMinute, formatMode, joinPath, showName, typeLetter } from "../text.ts";
 import { linkTarget, statFields } from "./stat.ts";
 

@@ -8,13 +8,13 @@ import {
   parseOptions,
   type Personality,
 } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, jsonOption, optionsArgument, sizeArgument } from "../command.ts";
 import { type Context, hostPath, print, printJson } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { createImage, systemClock } from "../image.ts";
 import { personalityNamed } from "../personalities.ts";
 import { Problem, usage } from "../problem.ts";
-import type { Cli } from "../program.ts";
 import { formatSize } from "../text.ts";
 
 interface MkfsOptions {

@@ -1,10 +1,10 @@
 /** `xip stat`: everything that an inode says. */
 import { isDevice, isSymlink, type Name, nameToUtf8, type Stat, type Task } from "@xiplab/core";
+import type { Cli } from "../cli.ts";
 import { examples, imagePathArgument, jsonOption, mountOptions } from "../command.ts";
 import { type Context, print, printJson } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { type ReadOptions, withMount } from "../image.ts";
-import type { Cli } from "../program.ts";
 import { formatInstant, formatMode, formatOctal, nameFields, showName, typeWord } from "../text.ts";
 
 interface StatOptions extends ReadOptions {

@@ -7,7 +7,7 @@ import CliTable from "cli-table3";
 
 /** Adds colour, or does not: `util.styleText` for one stream, or `plainStyle`. */
 export type Style = (format: TextFormat, text: string) => string;
-export type TextFormat = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
+type TextFormat = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 export const plainStyle: Style = (_format, text) => text;
 
 export interface Column {
