@@ -70,6 +70,8 @@ export class Inode {
   childrenComplete = false;
   /** How many entries of some directory's `children` lead here. vfs only. */
   dentries = 0;
+  /** The path under which the vfs may have cached it. vfs only. */
+  cachedPath: Name | null = null;
   /** The directory that a directory stands in, once known. vfs only. */
   parent: Inode | null = null;
   /** Change counter of the inode's names, for readdir and watchers. vfs only. */

@@ -8,6 +8,7 @@ import type { OpenFile } from "./open-file.ts";
 import { ROOT } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 import { Task } from "./task.ts";
+import { Walk, walkPath } from "./walk.ts";
 import { codeOf, mountMemory, n, readFile, writeFile } from "./testing.ts";
 
 /** Every invariant that superblock.ts and dcache.ts state: what breaks it, in words. */
@@ -35,6 +36,12 @@ function violations(sb: Superblock): string[] {
     check(!isOrphan || inode.references > 0, inode, "without a name is referenced");
     const isPlaced = inode.parent === null || isOrphan || leading.has(inode);
     check(isPlaced, inode, "has a parent only by a name");
+  }
+  for (const [path, inode] of sb.paths.entries()) {
+    check(inode.cachedPath === path, inode, `knows its path ${path}`);
+    let walked: Inode | null = null;
+    codeOf(() => (walked = walkPath(sb, ROOT, path, true, new Walk(sb.root))));
+    check(walked === inode, inode, `is where its path ${path} leads`);
   }
   return found;
 }
@@ -114,6 +121,39 @@ describe("the inode cache", () => {
     expect(() => vfs.forget(root, 9)).toThrow("only references that were taken");
   });
 
+  test("knows whole paths, until a name on the way changes", () => {
+    const { vfs, fs } = mountMemory();
+    const task = new Task(vfs);
+    for (const path of ["/a", "/a/b", "/c"]) task.mkdir(n(path));
+    writeFile(task, "/a/b/f", "1");
+    writeFile(task, "/c/f", "2");
+    task.link(n("/a/b/f"), n("/a/b/g"));
+    const stat = (path: string): number => task.stat(n(path)).ino;
+    const [one, two] = [stat("/a/b/f"), stat("/c/f")];
+    const size = (): number => [...vfs.superblock.paths.entries()].length;
+    expect([stat("/a/b/f"), stat("/a/b/g"), stat("/a/b/f")]).toEqual([one, one, one]);
+    expect(stat("/a/../a/b/./f")).toBe(one);
+    task.symlink(n("a"), n("/s"));
+    expect(stat("/s/b/f")).toBe(one);
+    // One path for each inode, none with dots or links.
+    expect(size()).toBe(2);
+
+    task.rename(n("/a"), n("/d"));
+    expect(codeOf(() => stat("/a/b/f"))).toBe("ENOENT");
+    expect(codeOf(() => stat("/s/b/f"))).toBe("ENOENT");
+    expect(stat("/d/b/f")).toBe(one);
+    task.rename(n("/d/b"), n("/c"), 2);
+    expect([stat("/d/b/f"), stat("/c/f")]).toEqual([two, one]);
+    task.unlink(n("/c/f"));
+    expect(codeOf(() => stat("/c/f"))).toBe("ENOENT");
+    expect(stat("/c/g")).toBe(one);
+    const user = new Task(vfs, { credentials: { uid: 9, gid: 9, groups: [] } });
+    task.chmod(n("/c"), 0o700);
+    expect(codeOf(() => user.stat(n("/c/g")))).toBe("EACCES");
+    expect(fs.inodes.size).toBe(7);
+    expect(violations(vfs.superblock)).toEqual([]);
+  });
+
   test("keeps its invariants through anything", () => {
     const { vfs } = mountMemory({ inodesMax: 6 });
     const task = new Task(vfs);
@@ -131,6 +171,8 @@ describe("the inode cache", () => {
         () => task.unlink(path()),
         () => task.rename(path(), path(), random(3) === 0 ? 2 : 0),
         () => task.link(path(), path()),
+        () => task.stat(path()),
+        () => task.lstat(path()),
         () => open.push(task.open(path(), O_CREAT | O_RDWR)),
         () => open.push(task.open(path(), 0)),
         () => (open.length > 0 ? task.close(open.splice(random(open.length), 1)[0]!) : 0),

@@ -77,15 +77,21 @@ export function setChild(sb: Superblock, directory: Inode, name: Name, child: In
   const children = (directory.children ??= new Map<Name, Inode | null>());
   const before = children.get(name);
   if (before === undefined) sb.dentryCount++;
-  else if (before !== null) {
-    before.dentries--;
-    if (before.parent === directory) before.parent = null;
-  }
+  else if (before !== null) loseName(sb, directory, before);
   children.set(name, child);
   if (child !== null) {
     child.dentries++;
     if (isDirectory(child.mode)) child.parent = directory;
   }
+}
+
+function loseName(sb: Superblock, directory: Inode, inode: Inode): void {
+  inode.dentries--;
+  sb.paths.forget(inode);
+  if (!isDirectory(inode.mode)) return;
+  if (inode.parent === directory) inode.parent = null;
+  // It lives on, so it moved, and the paths of all below it changed.
+  if (inode.nlink > 0) sb.paths.clear();
 }
 
 /** The directory that `directory` stands in; the root stands in itself. */

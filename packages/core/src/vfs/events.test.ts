@@ -35,8 +35,15 @@ test("observers are told of every change, by directory and name", () => {
     "delete 1  d",
   ]);
   seen.length = 0;
-  expect(codeOf(() => task.mkdir(n("/h")))).toBe("EEXIST");
-  task.stat(n("/h"));
+  task.stat(n("/h/f"));
+  const known = task.open(n("/h/f"), O_RDWR);
+  task.write(known, new Uint8Array(1));
+  task.rename(n("/h"), n("/k"));
+  task.write(known, new Uint8Array(1));
+  expect(seen).toEqual(["modify 2  f", "move 1 h k", "modify -  -"]);
+  seen.length = 0;
+  expect(codeOf(() => task.mkdir(n("/k")))).toBe("EEXIST");
+  task.stat(n("/k"));
   expect(seen).toEqual([]);
   stop();
   task.mkdir(n("/e"));

@@ -46,6 +46,7 @@ function evict(sb: Superblock, inode: Inode): void {
   assert(inode.dentries === 0, "an inode with a cached name is not evicted");
   forgetChildren(sb, inode);
   sb.icache.delete(inode.ino);
+  sb.paths.forget(inode);
   sb.timesDirty.delete(inode);
   const { parent } = inode;
   inode.parent = null;
@@ -140,6 +141,7 @@ function drop(sb: Superblock, inode: Inode): void {
   if (inode.timesDirty && !sb.readOnly) sb.fs.updateInode(inode);
   sb.timesDirty.delete(inode);
   sb.icache.delete(inode.ino);
+  sb.paths.forget(inode);
   if (isRegular(inode.mode)) sb.files.release(inode, false);
   sb.fs.evict(inode);
 }

@@ -28,8 +28,9 @@ import {
   SYNC_ALL,
   SYNC_NONE,
 } from "./open-file.ts";
-import { type Credentials, requirePermission } from "./permission.ts";
+import { type Credentials, requirePermission, ROOT } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
+import { LAST_NAME, Walk, walkParent } from "./walk.ts";
 
 const SUID_SGID = S_ISUID | S_ISGID;
 /** Linux: UIO_MAXIOV, buffers in one vector. */
@@ -184,7 +185,15 @@ function requireRange(bytes: Uint8Array, start: number, length: number): void {
 }
 
 function emitModify(sb: Superblock, file: OpenFile): void {
-  const { inode, directory, name } = file;
+  const { inode } = file;
+  let { directory, name } = file;
+  const path = inode.cachedPath;
+  // It was opened by a path that was known: walk it now, for whoever wants to hear the name.
+  if (directory === null && path !== null && sb.paths.get(path) === inode) {
+    const walk = new Walk(sb.root);
+    walkParent(sb, ROOT, path, walk);
+    if (walk.last === LAST_NAME) ({ directory, name } = walk);
+  }
   sb.listeners.emit({ kind: "modify", inode, directory, name });
 }
 

@@ -28,7 +28,15 @@ import { createFile, tmpfile } from "./namespace.ts";
 import { OpenFile, requirePlace } from "./open-file.ts";
 import { type Credentials, isOwnerOrRoot, requirePermission, requireSearch } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
-import { followLast, LAST_NAME, lastInode, type Walk, walkParent, walkPath } from "./walk.ts";
+import {
+  findPath,
+  followLast,
+  LAST_NAME,
+  lastInode,
+  type Walk,
+  walkParent,
+  walkPath,
+} from "./walk.ts";
 
 /** The bit of O_TMPFILE that is not O_DIRECTORY. */
 const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY;
@@ -51,8 +59,10 @@ export function openPath(
   const wanted = checkFlags(flags);
   if ((wanted & TMPFILE_BIT) !== 0) return openTmpfile(sb, credentials, path, wanted, mode, walk);
   if ((wanted & O_CREAT) !== 0) return openCreate(sb, credentials, path, wanted, mode, walk);
-  const inode = walkPath(sb, credentials, path, (wanted & O_NOFOLLOW) === 0, walk);
-  return openInode(sb, credentials, inode, wanted, walk.directory, walk.name);
+  const inode = findPath(sb, credentials, path, (wanted & O_NOFOLLOW) === 0, walk);
+  const { known } = walk;
+  const directory = known ? null : walk.directory;
+  return openInode(sb, credentials, inode, wanted, directory, known ? null : walk.name);
 }
 
 /**

@@ -17,6 +17,7 @@ import type { Ino } from "../spec/units.ts";
 import { assert, CorruptionError, type ErrorCode, FsError } from "../spec/errors.ts";
 import { Listeners } from "./events.ts";
 import { LockTable } from "./locks.ts";
+import { PathCache } from "./path-cache.ts";
 
 /** When a read moves the access time: if it is not younger than the last change, never, always. */
 export type AtimePolicy = "relatime" | "noatime" | "strictatime";
@@ -47,6 +48,7 @@ export class Superblock {
   readonly icache = new Map<Ino, Inode>();
   /** Entries of all `children` maps together, those of absent names included. */
   dentryCount = 0;
+  readonly paths: PathCache;
   /** Inodes whose times the vfs changed in memory: what sync must look at. */
   readonly timesDirty = new Set<Inode>();
   readonly locks = new LockTable();
@@ -69,6 +71,7 @@ export class Superblock {
     this.atime = parts.atime;
     this.dev = parts.dev;
     this.inodesMax = parts.inodesMax;
+    this.paths = new PathCache(parts.inodesMax);
     this.readOnly = parts.fs.readOnly;
     this.nameMax = parts.fs.statfs().nameMax;
     this.root = parts.fs.iget(parts.fs.rootIno);

@@ -8,7 +8,7 @@ import { begin } from "./icache.ts";
 import { type Credentials, requireSearch, ROOT } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 import type { Vfs } from "./vfs.ts";
-import { Walk, walkPath } from "./walk.ts";
+import { findPath, Walk } from "./walk.ts";
 
 export interface TaskOptions {
   /** Who asks. Default: root. */
@@ -62,7 +62,7 @@ export class TaskBase {
   /** Walk all of `path`. HOT. */
   protected find(path: Name, follow: boolean): Inode {
     begin(this.sb);
-    return walkPath(this.sb, this.credentials, path, follow, this.walk);
+    return findPath(this.sb, this.credentials, path, follow, this.walk);
   }
 
   /**

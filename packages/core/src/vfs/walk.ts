@@ -37,6 +37,10 @@ export class Walk {
   slash = false;
   /** Symbolic links followed so far. */
   links = 0;
+  /** The path was found without a walk: of the fields only `start` and this one mean something. */
+  known = false;
+  /** "." or ".." was on the way. */
+  hasDots = false;
 
   constructor(start: Inode) {
     this.start = start;
@@ -52,6 +56,7 @@ export function walkParent(sb: Superblock, credentials: Credentials, path: Name,
   if (path.length === 0) throw new FsError("ENOENT");
   if (path.length >= PATH_MAX) throw new FsError("ENAMETOOLONG");
   walk.links = 0;
+  walk.hasDots = false;
   walkFrom(sb, credentials, walk.start, path, walk);
 }
 
@@ -70,6 +75,32 @@ export function walkPath(
   walkParent(sb, credentials, path, walk);
   const inode = finish(sb, credentials, follow, walk);
   if (inode === null) throw new FsError("ENOENT");
+  return inode;
+}
+
+/**
+ * As walkPath, by the path cache if it can be. Then `walk` is not filled: `walk.known` says so. HOT.
+ */
+export function findPath(
+  sb: Superblock,
+  credentials: Credentials,
+  path: Name,
+  follow: boolean,
+  walk: Walk,
+): Inode {
+  const isRoot = credentials.uid === 0;
+  if (isRoot) {
+    const known = sb.paths.get(path);
+    if (known !== undefined) {
+      walk.known = true;
+      return known;
+    }
+  }
+  walk.known = false;
+  const inode = walkPath(sb, credentials, path, follow, walk);
+  const isPlain = path.charCodeAt(0) === SLASH && !walk.hasDots;
+  const isLinked = walk.links > 0 || isSymlink(inode.mode);
+  if (isRoot && isPlain && !isLinked) sb.paths.add(path, inode);
   return inode;
 }
 
@@ -164,6 +195,7 @@ function walkFrom(
       walk.name = path.slice(at, end) as Name;
       walk.last = lastKind(path, at, end);
       walk.slash = next > end;
+      if (walk.last !== LAST_NAME) walk.hasDots = true;
       return;
     }
     const kind = lastKind(path, at, end);
@@ -182,8 +214,9 @@ function walkFrom(
       }
       if (!isDirectory(child.mode)) throw new FsError("ENOTDIR");
       directory = child;
-    } else if (kind === LAST_DOTDOT) {
-      directory = parentDirectory(sb, directory);
+    } else {
+      walk.hasDots = true;
+      if (kind === LAST_DOTDOT) directory = parentDirectory(sb, directory);
     }
     at = next;
   }

@@ -1,0 +1,55 @@
+/**
+ * Whole paths that were walked before: the dentry cache in one step. A program that comes back to a
+ * path pays for one map instead of one per component; on a large tree that is most of the cost, for
+ * every map and every name on the way is a miss of the processor's cache.
+ *
+ * Kept are absolute paths without symbolic links, "." and "..", walked as root: nothing decides about
+ * them but the names on the way.
+ *
+ * Invariants:
+ * - A path in the map leads to its inode, and is that inode's `cachedPath` (one for each inode).
+ * - So an inode that loses a name takes its path along (`forget`), and a directory that moves takes
+ *   all (`clear`), for what lies below it moved too. A path that is forgotten needlessly does no
+ *   harm.
+ */
+import type { Inode } from "../spec/inode.ts";
+import type { Name } from "../spec/units.ts";
+
+export class PathCache {
+  private readonly inodes = new Map<Name, Inode>();
+  private readonly pathsMax: number;
+
+  /** `pathsMax`: more than that, and all are forgotten. */
+  constructor(pathsMax: number) {
+    this.pathsMax = pathsMax;
+  }
+
+  /** For tests of the invariants. */
+  entries(): Iterable<[Name, Inode]> {
+    return this.inodes;
+  }
+
+  /** HOT. */
+  get(path: Name): Inode | undefined {
+    return this.inodes.get(path);
+  }
+
+  add(path: Name, inode: Inode): void {
+    this.forget(inode);
+    if (this.inodes.size >= this.pathsMax) this.clear();
+    inode.cachedPath = path;
+    this.inodes.set(path, inode);
+  }
+
+  /** The inode lost a name, or leaves memory. */
+  forget(inode: Inode): void {
+    if (inode.cachedPath === null) return;
+    this.inodes.delete(inode.cachedPath);
+    inode.cachedPath = null;
+  }
+
+  /** A directory moved. Inodes keep a `cachedPath` that is not in the map any more. */
+  clear(): void {
+    this.inodes.clear();
+  }
+}
