@@ -16,6 +16,7 @@ export { Recorder } from "./pmem/recorder.ts";
 export { Bitmap, popcount, type Run } from "./disk/bitmap.ts";
 export { crc32c } from "./disk/crc32c.ts";
 export { type Extent, ExtentMap } from "./disk/extent-map.ts";
+export { RunAllocator } from "./disk/run-allocator.ts";
 export { formatUuid, parseUuid, textFromField, textToBytes } from "./disk/text.ts";
 export { flushTwin, readTwin, type Twin } from "./disk/twin.ts";
 export { collect, corrupt, verify } from "./disk/verify.ts";

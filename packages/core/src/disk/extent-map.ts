@@ -29,12 +29,15 @@ export class ExtentMap {
   private readonly lengthMax: number;
   /** Behind the last extent, where `lblkMax` ends all files. */
   private readonly behind: Readonly<Extent>;
+  /** The last answer: most questions are about the same extent again. */
+  private last: Readonly<Extent>;
 
   /** Files have blocks 0 to `lblkMax` - 1, extents at most `lengthMax` of them. */
   constructor(lblkMax: number, lengthMax: number) {
     this.lblkMax = lblkMax;
     this.lengthMax = lengthMax;
     this.behind = { lblk: lblkMax, length: 0, pblk: 0, unwritten: false };
+    this.last = this.behind;
   }
 
   /** Index of the extent that holds `lblk`, or else of the first behind it. HOT. */
@@ -52,8 +55,11 @@ export class ExtentMap {
 
   /** The extent that holds `lblk`, or else the first behind it; empty at the end. HOT. */
   at(lblk: number): Readonly<Extent> {
+    const { last } = this;
+    if (lblk >= last.lblk && lblk < last.lblk + last.length) return last;
     const index = this.find(lblk);
-    return index < this.list.length ? this.list[index]! : this.behind;
+    this.last = index < this.list.length ? this.list[index]! : this.behind;
+    return this.last;
   }
 
   /** The device block of `lblk`. @throws CorruptionError in a hole, for files that have none. */
@@ -163,6 +169,7 @@ export class ExtentMap {
   }
 
   private changed(from: number, end: number): void {
+    this.last = this.behind;
     this.changedFrom = Math.min(this.changedFrom, from);
     this.changedEnd = Math.max(this.changedEnd, end);
   }

@@ -22,9 +22,7 @@ export function check(device: PmemDevice): CheckReport {
     const sb = readSuperblock(device);
     const scan = new Scan(device, sb, false);
     report.clean = sb.clean;
-    report.inodesUsed = scan.inodes.filter(
-      (inode) => inode !== undefined && inode.mode !== 0,
-    ).length;
+    report.inodesUsed = scan.inodesUsed;
     report.blocksUsed = sb.blocks - scan.balloc.free;
     findings.push(...scan.findings, ...(sb.clean ? scan.leftovers : []));
   });
@@ -41,6 +39,7 @@ export class Scan {
   readonly mended: PlainInode[] = [];
   /** Free ones have mode 0, corrupt ones are missing. */
   readonly inodes: Array<PlainInode | undefined> = [];
+  inodesUsed = 0;
   readonly balloc: BlockAllocator;
   private readonly device: PmemDevice;
   private readonly sb: Superblock;
@@ -77,6 +76,7 @@ export class Scan {
     for (const { pblk, length } of inode.extents.list) this.balloc.claim(pblk, length);
     for (const block of inode.extents.leaves) this.balloc.claim(block, 1);
     if (isSymlink(inode.mode)) inode.extents.map(0);
+    if (inode.mode !== 0) this.inodesUsed++;
     this.inodes[ino] = inode;
   }
 
@@ -107,14 +107,8 @@ export class Scan {
       verify(size === 0, "plain inode", at, "names in what has no name", size, 0);
     }
     const found = `${nlink}, ${parentIno}, ${torn}`;
-    const expected = `${links}, ${parent}, false`;
-    this.leftovers.push({
-      structure: "plain inode",
-      at,
-      field: "nlink, parent, torn",
-      found,
-      expected,
-    });
+    const right = `${links}, ${parent}, false`;
+    collect(this.leftovers, () => corrupt("plain inode", at, "nlink, parent, torn", found, right));
     this.mended.push(inode);
     inode.nlink = links;
     inode.parentIno = parent;

@@ -71,7 +71,7 @@ export class Extents extends ExtentMap {
     if (count <= INLINE_MAX) this.decode(sb, view, map, count, ino);
     for (let leaf = 0; leaf < leavesOf(count); leaf++) {
       const block = view.getUint32(map + 4 * leaf, true);
-      requireData(sb, ino, block, 1);
+      verify(isData(sb, block, 1), "plain inode", `inode ${ino}`, "leaf", block, "a data block");
       const byte = pblkToDevByte(block);
       const leafView = device.view(byte, BLOCK_SIZE);
       const leafAt = byte % SEGMENT_SIZE;
@@ -93,9 +93,9 @@ export class Extents extends ExtentMap {
       const length = word & ~UNWRITTEN;
       const last = this.list.at(-1);
       const sorted = last === undefined || lblk >= last.lblk + last.length;
-      const right = sorted && length > 0 && lblk + length <= LBLK_MAX;
-      verify(right, "plain extent", `inode ${ino}`, "lblk", lblk, "behind the extent before");
-      requireData(sb, ino, pblk, length);
+      const right = sorted && length > 0 && lblk + length <= LBLK_MAX && isData(sb, pblk, length);
+      const found = `${length} blocks: ${lblk} at ${pblk}`;
+      verify(right, "plain extent", `inode ${ino}`, "lblk, pblk", found, "sorted, data blocks");
       this.list.push({ lblk, length, pblk, unwritten: word !== length });
     }
   }
@@ -112,7 +112,5 @@ function encode(list: readonly Extent[], view: DataView, from: number): void {
   }
 }
 
-function requireData(sb: Superblock, ino: number, pblk: number, length: number): void {
-  const inside = pblk >= sb.dataStart && pblk + length <= sb.blocks;
-  verify(inside, "plain extent", `inode ${ino}`, "pblk", pblk, `${sb.dataStart} to ${sb.blocks}`);
-}
+const isData = (sb: Superblock, pblk: number, length: number): boolean =>
+  pblk >= sb.dataStart && pblk + length <= sb.blocks;

@@ -13,8 +13,8 @@ import { CLEAN, INTENT_AT, MAGIC, STATE, STATE_AT, SUPERBLOCK } from "./format/s
 import { superblockChecksum, VERSION, volumeSeed } from "./format/superblock.ts";
 
 export const BLOCK_SIZE = PAGE_SIZE;
-/** Blocks of the largest file. */
-export const LBLK_MAX = 2 ** 32;
+/** Blocks of the largest file: 8 TiB. Numbers below 2^31 are the ones that V8 keeps unboxed. */
+export const LBLK_MAX = 2 ** 31 - 1;
 
 /** Block 0 | inode table | data. */
 export interface Superblock {

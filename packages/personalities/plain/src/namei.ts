@@ -20,9 +20,17 @@ import { BLOCK_SIZE, pblkToDevByte } from "./geometry.ts";
 import { PlainInodes } from "./ialloc.ts";
 import { flushInode, type PlainInode } from "./inode.ts";
 
+/** The vfs does not call it: see the capabilities. */
+function noXattrs(): never {
+  throw new FsError("EOPNOTSUPP");
+}
+
 export class PlainFileSystem extends PlainInodes implements FileSystem {
   readonly rootIno = ROOT_INO;
   readonly linkMax = 65_000;
+  readonly getxattr = noXattrs;
+  readonly setxattr = noXattrs;
+  readonly listxattr = (): Name[] => [];
   lookup(directory: PlainInode, name: Name): Ino {
     return this.index(directory).names.get(name)?.ino ?? NO_INO;
   }
@@ -86,6 +94,7 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
     if (back !== null) oldIndex.put(oldName, back.ino, direntType(back.mode), source.unit);
     newIndex.put(newName, inode.ino, direntType(inode.mode), unit);
     this.touch(inode, CTIME);
+    if (back !== null) this.touch(back, CTIME);
     this.touch(oldDirectory, MTIME | CTIME);
     this.touch(newDirectory, MTIME | CTIME);
     if (displaced !== null && back === null) this.dropLink(newDirectory, displaced);
@@ -115,16 +124,6 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
   readlink(inode: PlainInode): Name {
     const at = pblkToDevByte(inode.extents.map(0));
     return nameFromBytes(this.device.directAccess(at, inode.size));
-  }
-
-  getxattr(): null {
-    return null;
-  }
-  setxattr(): void {
-    throw new FsError("EOPNOTSUPP");
-  }
-  listxattr(): Name[] {
-    return [];
   }
 
   statfs(): StatFs {
