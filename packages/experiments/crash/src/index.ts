@@ -1,14 +1,8 @@
 /** Power-loss explorer for file systems on persistent memory. */
-export type {
-  CrashBounds,
-  CrashCase,
-  CrashProgress,
-  CrashResult,
-  Promises,
-  Skipped,
-  VerdictCount,
-  VerdictName,
-} from "./types.ts";
-export { VerdictNames } from "./types.ts";
-export type { CrashExplanation } from "./explain.ts";
+export type { CrashExplanation, StoreRange } from "./explain.ts";
 export { exploreCrash, replayCrash } from "./explore.ts";
+export type { Finding } from "./oracle.ts";
+export { DEFAULT_BOUNDS, PlanError } from "./plans.ts";
+export { promisesOf } from "./promises.ts";
+export { CrashCaseError } from "./record.ts";
+export * from "./types.ts";

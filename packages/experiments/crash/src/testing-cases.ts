@@ -8,6 +8,7 @@ import {
   O_APPEND,
   O_RDWR,
   O_SYNC,
+  O_TMPFILE,
   O_TRUNC,
   PAGE_SIZE as PAGE,
   RENAME_EXCHANGE,
@@ -31,7 +32,7 @@ export const open = (path: string, flags: number): Operation => ({
   slot: 0,
   path,
   flags,
-  mode: 0,
+  mode: 0o644,
 });
 export const write = (file: File, pos: number | null, length: number, seed: number): Operation => ({
   op: "write",
@@ -223,6 +224,20 @@ const orphan: Steps = {
   ],
 };
 
-export const Cases = { log, mmap, append, tree, names, sizes, overwrite, orphan } as const;
+/** A file without a name that is written, and then gets one. */
+const tmpfile: Steps = {
+  setup: [],
+  body: [
+    open("/", O_RDWR | O_TMPFILE),
+    write(0, 0, 100, 1),
+    truncate(0, 50),
+    fsync(0),
+    { op: "linkFile", slot: 0, path: "/a" },
+    write(0, 50, 10, 2),
+    close(0),
+  ],
+};
+
+export const Cases = { log, mmap, append, tree, names, sizes, overwrite, orphan, tmpfile } as const;
 export type CaseName = keyof typeof Cases;
 export const CaseNames = Object.keys(Cases) as CaseName[];

@@ -28,7 +28,10 @@ export abstract class PlainInodes extends PlainMapping {
   }
 
   tmpfile(directory: PlainInode, attributes: NewInode): PlainInode {
-    return this.newInode(directory, attributes, 0);
+    const inode = this.newInode(directory, attributes, 0);
+    // This copy of the record is durable before an update writes the other: both may be torn else.
+    this.device.fence();
+    return inode;
   }
 
   /** Without a name, so gone after a power cut. Durable after the next fence. */
