@@ -37,7 +37,8 @@ describe("a quick comparison of everything on the log", () => {
       expect(ran.out).toMatch(new RegExp(`plain ${design} +nothing in \\d+ states: as expected`));
     }
     expect(ran.out).toContain("negative control");
-    expect(ran.out).toMatch(/seed 2013, [\d,]+ crash states tried/);
+    expect(ran.out).toMatch(/[\d,]+ crash states tried at \d+ places; at \d+ of them/);
+    expect(ran.out).toMatch(/seed 2013, /);
   });
 
   test("fits 80 columns", () => {
@@ -105,6 +106,26 @@ test("a tree of one's own, chosen designs and media", () => {
     "own cxl true",
     "none cxl true",
   ]);
+});
+
+test("JSON to stdout, instead of the table; a tree with nothing in it", () => {
+  mkdirSync(sandbox.path("nothing"));
+  const ran = sandbox.xip(
+    "compare --quick --tree nothing --workload tree --data delalloc --media dram --json -".split(
+      " ",
+    ),
+  );
+  expect(ran.code).toBe(0);
+  const { meta, rows } = JSON.parse(ran.out);
+  expect(meta.tree).toMatchObject({ files: 0, bytes: 0 });
+  expect(rows).toHaveLength(1);
+  expect(rows[0]).toMatchObject({ verified: true, ops: 1, extentsPerFile: 0 });
+});
+
+test("a file that cannot be written is found out before the work", () => {
+  const ran = sandbox.xip(["compare", "--json", "no/such/file.json"]);
+  expect(ran.code).toBe(1);
+  expect(ran.err).toMatch(/no\/such\/file\.json: no such file or directory/);
 });
 
 test("a tree that is not there is the host's error", () => {

@@ -205,6 +205,18 @@ describe("looking", () => {
   });
 });
 
+test("a name of any bytes can be typed", () => {
+  // spawn takes text alone: a shell has to make the bytes.
+  const typed = sandbox.shell(`xip cat disk.img "$(printf '/tree/\\377\\376')"`);
+  expect(typed.err).toBe("");
+  expect(typed.out).toBe("bytes");
+  const copied = sandbox.shell(
+    `xip copy-out disk.img "$(printf 'tree/\\377\\376')" "$(printf '\\374')"`,
+  );
+  expect(copied.err).toBe("");
+  expect(readFileSync(raw(".", [0xfc]), "utf8")).toBe("bytes");
+});
+
 test("paths are relative to where the user stands", () => {
   const ran = sandbox.xipIn(join(sandbox.directory, "tree"), ["ls", "../disk.img"]);
   expect(ran.out).toBe("tree\n");

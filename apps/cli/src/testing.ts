@@ -41,6 +41,18 @@ export class Sandbox {
     return this.xipIn(this.directory, args, env);
   }
 
+  /** Run a line of shell in which `xip` is the program under test. */
+  shell(line: string): Ran {
+    const define = `xip() { "${process.execPath}" "${MAIN}" "$@"; }`;
+    const result = spawnSync("sh", ["-c", `${define}\n${line}`], {
+      cwd: this.directory,
+      env: withoutSetting(process.env),
+      timeout: TIMEOUT_MS,
+    });
+    const { status, stdout, stderr } = result;
+    return { code: status, out: stdout.toString(), err: stderr.toString(), bytes: stdout };
+  }
+
   /** Run without the rights of root. */
   xipUnprivileged(args: readonly string[]): Ran {
     if (!isRoot) return this.xip(args);

@@ -37,7 +37,8 @@ async function check(context: Context, image: string, options: CheckOptions): Pr
     const style = styleFor(context.out);
     for (const finding of findings) print(context, describeCorruption(finding));
     const verdict = sound ? style("green", "sound") : style("red", count(findings.length, "error"));
-    const state = clean ? "cleanly unmounted" : "not cleanly unmounted: the next mount recovers it";
+    const next = sound ? "the next mount recovers it" : "mounting it may mend that";
+    const state = clean ? "cleanly unmounted" : `not cleanly unmounted: ${next}`;
     const used = `${count(inodesUsed, "inode")}, ${count(blocksUsed, "block")} in use`;
     print(context, `${image}: ${verdict}, ${state}; ${used}`);
     return sound ? EXIT_OK : EXIT_DAMAGED;

@@ -30,7 +30,7 @@ export function addCompare(cli: Cli): void {
     .option("--no-crash", "leave the power cuts out")
     .option("--seed <number>", "what the work is drawn from", numberArgument(0), SEED)
     .option("--jobs <number>", "threads", numberArgument(1), availableParallelism())
-    .option("--json <file>", "write everything to a file, for programs")
+    .option("--json <file>", "write everything to a file, for programs; - for stdout")
     .option("--replay <id>", "run one crash state again, by its id, and explain it")
     .action((names: string[], options: CompareOptions) =>
       cli.run(import("../compare/run.ts").then(({ run }) => run(cli.context, names, options))),

@@ -1,9 +1,15 @@
 /** Runs a comparison and prints it. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DataPathName, MediaName, WriteProtocolName } from "@xiplab/core";
-import { comparisonJson, judge, renderComparison, renderVerdicts } from "@xiplab/report";
+import {
+  comparisonJson,
+  type DesignVerdict,
+  judge,
+  renderComparison,
+  renderVerdicts,
+} from "@xiplab/report";
 import {
   type Comparison,
   comparePlan,
@@ -46,6 +52,8 @@ const TREE_BYTES_MAX = 24 * 1024 * 1024;
 const TREE_BYTES_MAX_QUICK = 4 * 1024 * 1024;
 const TREE_ENTRIES_MAX = 4000;
 const TREE_ENTRIES_MAX_QUICK = 1000;
+/** Where `--json` goes instead of the table. */
+const STDOUT = "-";
 /** Readable at 80, and no wider than the figures need. */
 const WIDTH_WITHOUT_TERMINAL = 100;
 
@@ -73,6 +81,10 @@ export async function run(
     quick,
     crash: options.crash,
   };
+  if (options.json !== undefined && options.json !== STDOUT) {
+    // Found out before the work, not after it.
+    closeSync(openSync(hostPath(context, options.json), "a"));
+  }
   const rows = await measure(context, plan, workloadOptions, options.jobs);
   const comparison: Comparison = {
     meta: {
@@ -87,6 +99,10 @@ export async function run(
     },
     rows,
   };
+  if (options.json === STDOUT) {
+    context.out.write(comparisonJson(comparison));
+    return exitCodeOf(judge(rows));
+  }
   if (options.json !== undefined) {
     writeFileSync(hostPath(context, options.json), comparisonJson(comparison));
   }
@@ -166,7 +182,7 @@ function commandLine(
 
 /** Print everything; the exit code says whether the verdicts are as expected. */
 function show(context: Context, comparison: Comparison, options: WorkloadOptions): number {
-  const { meta, rows } = comparison;
+  const { rows } = comparison;
   const style = styleFor(context.out);
   const titles = Object.fromEntries(
     [...new Set(rows.map((row) => row.workload))].map((name) => [
@@ -186,11 +202,31 @@ function show(context: Context, comparison: Comparison, options: WorkloadOptions
   if (verdicts.length > 0) {
     print(context, `\n${style("bold", "Power cuts")}\n${renderVerdicts(verdicts, style)}`);
   }
-  const states = verdicts.reduce((sum, verdict) => sum + verdict.states, 0);
-  const seconds = (meta.elapsedMs / 1000).toFixed(1);
-  print(
-    context,
-    `\nseed ${meta.seed}, ${count(states, "crash state")} tried, ${seconds} s, node ${meta.node}`,
+  print(context, `\n${footer(comparison)}`);
+  return exitCodeOf(verdicts);
+}
+
+const exitCodeOf = (verdicts: readonly DesignVerdict[]): number =>
+  verdicts.every((verdict) => verdict.asExpected) ? EXIT_OK : EXIT_VERDICT;
+
+/** What was tried, and what it takes to do it again. */
+function footer({ meta, rows }: Comparison): string {
+  const [first] = rows;
+  const crashes = rows.flatMap((row) =>
+    row.crash === null || row.media !== first?.media ? [] : [row.crash],
   );
-  return verdicts.every((verdict) => verdict.asExpected) ? EXIT_OK : EXIT_VERDICT;
+  const sum = (field: "states" | "points" | "pointsBounded"): number =>
+    crashes.reduce((total, crash) => total + crash[field], 0);
+  const lines: string[] = [];
+  if (crashes.length > 0) {
+    lines.push(
+      `${count(sum("states"), "crash state")} tried at ${count(sum("points"), "place")}; ` +
+        `at ${sum("pointsBounded")} of them the model allows more than was tried`,
+    );
+  }
+  const { tree } = meta;
+  if (tree !== null) lines.push(`tree ${tree.directory}: ${formatSize(tree.bytes)}`);
+  const seconds = (meta.elapsedMs / 1000).toFixed(1);
+  lines.push(`seed ${meta.seed}, ${seconds} s, node ${meta.node}`);
+  return lines.join("\n");
 }

@@ -1,7 +1,15 @@
 /** Rows for the tests of this package. */
 import type { ComparisonRow } from "@xiplab/workload";
 
-const CLEAN = { states: 340, lost: 0, stale: 0, broken: 0, firstId: null, points: 40 };
+const CLEAN = {
+  states: 340,
+  lost: 0,
+  stale: 0,
+  broken: 0,
+  firstId: null,
+  points: 40,
+  pointsBounded: 0,
+};
 
 /** A row of `plain zero` on dram under `log`, with what `over` changes. */
 export const row = (over: Partial<ComparisonRow> = {}): ComparisonRow => ({

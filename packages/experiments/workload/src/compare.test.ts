@@ -33,8 +33,8 @@ const METERED: Omit<MeterResult, "media"> = {
 async function pretend(job: Job): Promise<JobResult> {
   if (job.kind === "time") return { kind: "time", ops: 4, chunksNs: [100 + job.round, 300] };
   if (job.kind === "crash") {
-    const verdict = { states: 9, lost: 0, stale: 0, broken: 0, firstId: null, points: 3 };
-    return { kind: "crash", verdict };
+    const counts = { states: 9, lost: 0, stale: 0, broken: 0, points: 3, pointsBounded: 1 };
+    return { kind: "crash", verdict: { ...counts, firstId: null } };
   }
   const modelledNsPerOp = { p50: 1, p99: 2, mean: 1 };
   const media = job.media.map((name) => ({
@@ -74,6 +74,15 @@ test("one row per workload, design and medium, in order", async () => {
   expect(rows[0]!.crash?.states).toBe(9);
   expect(seen).not.toContain("time");
   expect(last[0]).toBe(last[1]);
+});
+
+test("a job that fails says which it was", async () => {
+  const fail = async (): Promise<JobResult> => {
+    throw new Error("out of luck");
+  };
+  await expect(comparePlan(plan, { time: fail, study: pretend })).rejects.toThrow(
+    "time of plain-none under log: out of luck",
+  );
 });
 
 test("power cuts that were left out are null, not clean", async () => {

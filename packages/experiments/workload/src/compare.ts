@@ -34,7 +34,7 @@ export async function comparePlan(plan: Plan, hooks: CompareHooks): Promise<Comp
   let done = 0;
   const collected = new Map<string, JobResult[]>();
   const collect = (execute: Execute) => async (job: Job) => {
-    const result = await execute(job);
+    const result = await executeOrTell(execute, job);
     const key = cellKey(job);
     collected.set(key, [...(collected.get(key) ?? []), result]);
     hooks.onProgress?.(++done, total, job);
@@ -47,6 +47,17 @@ export async function comparePlan(plan: Plan, hooks: CompareHooks): Promise<Comp
       rowsOf({ design, workload }, collected.get(cellKey({ design, workload })) ?? []),
     ),
   );
+}
+
+/** A failure crosses threads as a bare message: say what failed. */
+async function executeOrTell(execute: Execute, job: Job): Promise<JobResult> {
+  try {
+    return await execute(job);
+  } catch (error) {
+    const what = `${job.kind} of ${designId(job.design)} under ${job.workload}`;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`${what}: ${message}`, { cause: error });
+  }
 }
 
 type CellOf = Pick<Job, "design" | "workload">;

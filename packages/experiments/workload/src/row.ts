@@ -18,6 +18,8 @@ export interface CrashVerdict {
   readonly firstId: string | null;
   /** Places at which the power was cut. */
   readonly points: number;
+  /** Of these: places at which the model allows more states than were tried. */
+  readonly pointsBounded: number;
 }
 
 /** Contents compared with what was written, in the same mount and after a remount. */

@@ -52,6 +52,7 @@ function crashRun(
       broken: result.broken.count,
       firstId: result.firstId,
       points: result.points,
+      pointsBounded: result.skipped.points,
     },
   };
 }
