@@ -94,19 +94,26 @@ export class PageCache {
 
   /**
    * Bytes [from, to) of the folio are about to change: see that their blocks can be written back,
-   * and mark them. `ahead` bytes of the file from `from` on will follow in the same call.
-   * @throws FsError ENOSPC
+   * and mark them, all or none. `ahead` bytes of the file from `from` on will follow in the same
+   * call. @throws FsError ENOSPC
    */
   dirtyBytes(folio: CachedFolio, from: number, to: number, ahead: number): void {
     assert(from < to, "some bytes change");
     assert(to <= PAGE_SIZE, "the bytes are in the folio");
     const { unit } = this;
-    for (let at = from - (from % unit); at < to; at += unit) {
-      const bit = 1 << (at / unit);
-      if ((folio.dirty & bit) !== 0) continue;
-      this.backUnit(folio, at, bit, Math.max(unit, ahead - (at - from)));
-      this.markDirty(folio, bit);
+    let bits = 0;
+    try {
+      for (let at = from - (from % unit); at < to; at += unit) {
+        const bit = 1 << (at / unit);
+        if ((folio.dirty & bit) !== 0) continue;
+        bits |= bit;
+        this.backUnit(folio, at, bit, Math.max(unit, ahead - (at - from)));
+      }
+    } catch (error) {
+      this.releasePromises(folio, bits);
+      throw error;
     }
+    if (bits !== 0) this.markDirty(folio, bits);
   }
 
   /** What is in `bits` is on the medium, or not wanted any more. */
@@ -222,7 +229,7 @@ export class PageCache {
     }
   }
 
-  private markDirty(folio: CachedFolio, bit: number): void {
+  private markDirty(folio: CachedFolio, bits: number): void {
     if (folio.dirty === 0) {
       const { mapping } = folio;
       mapping.dirty ??= new Set();
@@ -230,7 +237,7 @@ export class PageCache {
       this.dirtyMappings.add(mapping);
       this.dirtyCount++;
     }
-    folio.dirty |= bit;
+    folio.dirty |= bits;
   }
 
   private add(mapping: Mapping, index: number): CachedFolio {

@@ -161,10 +161,7 @@ export class PageCacheOperations implements FileOperations, FileShadow, CacheOwn
     const inPage = pos % PAGE_SIZE;
     const index = (pos - inPage) / PAGE_SIZE;
     const isNew = cache.find(mapping, index) === undefined;
-    // Where a page has several blocks, some may be marked, and written back, before others fail to
-    // get space: then the folio must have the file's contents from the start.
-    const isWhole = length === PAGE_SIZE && cache.unit === PAGE_SIZE;
-    const folio = isWhole ? cache.grab(mapping, index) : cache.fill(inode, index);
+    const folio = length === PAGE_SIZE ? cache.grab(mapping, index) : cache.fill(inode, index);
     try {
       this.dirtyBytes(folio, inPage, inPage + length, ahead);
     } catch (error) {

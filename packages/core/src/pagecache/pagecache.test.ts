@@ -261,6 +261,12 @@ describe("what lseek and fiemap know of the cache", () => {
     expect(operations.seek(inode, 0, SEEK_HOLE)).toBe(0);
   });
 
+  it("a hole that is dirty to its end goes on into the data behind it", () => {
+    const { operations, inode } = setUp("delalloc", ".w.");
+    operations.write(inode, 0, pattern(1, 10), 0, 10);
+    expect(operations.seek(inode, 0, SEEK_HOLE)).toBe(2 * PAGE);
+  });
+
   it("fiemap shows what is promised and what is unwritten", () => {
     const { operations, inode } = setUp("delalloc", "w.u");
     operations.write(inode, PAGE - 5, pattern(1, PAGE + 10), 0, PAGE + 10);
@@ -345,6 +351,31 @@ describe("blocks smaller than a page", () => {
       operations.release(inode, false);
       expect(contents(operations, inode)).toEqual(data);
     }
+  });
+});
+
+describe("a page whose blocks find space only in part", () => {
+  it.each(BOTH)("%s: is not written at all, whoever is asked to make room", (name) => {
+    const { fs, operations, inode, watch } = setUp(name, "", { blocks: 8, blockSize: 1024 });
+    const other = fs.newInode();
+    operations.write(other, 0, pattern(1, 6 * 1024), 0, 6 * 1024);
+    expect(() => operations.write(inode, 0, pattern(2, PAGE), 0, PAGE)).toThrow("ENOSPC");
+    expect(inode.size).toBe(0);
+    expect(fs.promised).toBe(operations.cache.reservedCount);
+    expect(contents(operations, other)).toEqual(pattern(1, 6 * 1024));
+    operations.sync();
+    expect(survivor(fs, other, watch.nothing())).toEqual(pattern(1, 6 * 1024));
+    expect(operations.write(inode, 0, pattern(2, 2048), 0, 2048)).toBe(2048);
+  });
+
+  it("stores of a mapping beyond the end of the file take no blocks", () => {
+    const { fs, operations, inode } = setUp("delalloc", "", { blockSize: 1024 });
+    operations.write(inode, 0, pattern(1, 100), 0, 100);
+    const region = operations.map(inode, 0, PAGE, SHARED);
+    region.store(500, pattern(2, 3000), 0, 3000);
+    expect(fs.promised).toBe(1);
+    operations.fsync(inode, false);
+    expect(fs.layout(inode)).toBe("w");
   });
 });
 
