@@ -17,3 +17,12 @@ export type { GeneratorConfig } from "./generate/draw.ts";
 export { DEFAULT_CONFIG, Generator } from "./generate/generator.ts";
 export * from "./mark.ts";
 export * from "./volume.ts";
+export {
+  contract,
+  type ContractConfig,
+  type DataPathChoice,
+  type Runner,
+  SoundDataPaths,
+  unsoundControls,
+} from "./contract/contract.ts";
+export { ContractError } from "./contract/expect.ts";

@@ -40,15 +40,26 @@ export class Volume {
   readonly clock = new ManualClock();
   private mounted: { readonly vfs: Vfs; readonly program: Program } | null = null;
 
-  /** Make the file system on a device full of MARK, so that stale bytes show. */
-  constructor(config: VolumeConfig, device: PmemDevice = new Pmem(config.deviceSize)) {
+  /** Over what is on the device. */
+  constructor(config: VolumeConfig, device: PmemDevice) {
     this.config = config;
     this.device = device;
+  }
+
+  /** Make the file system, on a device full of MARK, so that stale bytes show. */
+  static make(config: VolumeConfig, device: PmemDevice = new Pmem(config.deviceSize)): Volume {
     fillWithMark(device);
-    const { personality } = config;
-    const given = config.mkfsOptions ?? {};
-    const options = parseOptions(personality.mkfsOptions, given, `mkfs.${personality.name}`);
-    personality.mkfs(device, { clock: this.clock, options });
+    const volume = new Volume(config, device);
+    volume.mkfs();
+    return volume;
+  }
+
+  /** @throws OptionError */
+  mkfs(): void {
+    const { personality, mkfsOptions = {} } = this.config;
+    const who = `mkfs.${personality.name}`;
+    const options = parseOptions(personality.mkfsOptions, mkfsOptions, who);
+    personality.mkfs(this.device, { clock: this.clock, options });
   }
 
   get vfs(): Vfs {

@@ -100,7 +100,7 @@ function describeRun(config: CompareConfig): string {
 }
 
 function generatorConfig(config: CompareConfig): GeneratorConfig {
-  const volume = new Volume(volumeConfig(config));
+  const volume = Volume.make(volumeConfig(config));
   const limits = limitsOf(volume);
   const { capabilities } = config.personality;
   const mapSync = (config.mountOptions?.["data"] ?? "xip") === "xip";
@@ -128,7 +128,7 @@ function compareOnce(
   const idle = new Set<number>();
   let at = 0;
   try {
-    const pair = new Pair(new Volume(volumeConfig(config), device));
+    const pair = new Pair(Volume.make(volumeConfig(config), device));
     for (; at < operations.length; at++) {
       const expected = pair.step(operations[at]!, at);
       if ("error" in expected) idle.add(at);

@@ -4,6 +4,7 @@
  */
 import { firstDifference } from "../bytes.ts";
 import { ANY_TIME, statOf } from "../model/apply-to-model.ts";
+import { Content } from "../model/content.ts";
 import type { ModelFs } from "../model/model-fs.ts";
 import type { ModelNode } from "../model/node.ts";
 import type { StatValue } from "../operations.ts";
@@ -24,6 +25,9 @@ export interface TreeNode {
   /** Up to `length` bytes of content from `pos`. */
   read(pos: number, length: number): Uint8Array;
 }
+
+/** Bytes: files up to this size are compared whole, holes too. */
+const WHOLE_MAX = 8 * 1024 * 1024;
 
 /** Path to node, parents first, names in byte order. */
 export type Tree = Map<string, TreeNode>;
@@ -58,6 +62,28 @@ function modelNode(node: ModelNode, sameAs: string): TreeNode {
 /** Bytes as text, to compare and print. */
 export const hex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** The same tree with its contents in memory: it outlives what it was read from. */
+export function freezeTree(tree: Tree): Tree {
+  return new Map([...tree].map(([path, node]) => [path, freezeNode(node)]));
+}
+
+function freezeNode(node: TreeNode): TreeNode {
+  const { size } = node.stat;
+  if (node.target !== null || size === 0) return node;
+  const ranges = node.dataRanges();
+  const wanted = size <= WHOLE_MAX ? [[0, size] as const] : ranges;
+  const content = new Content();
+  for (const [from, end] of wanted) {
+    content.write(from, node.read(from, Math.min(end, size) - from));
+  }
+  content.truncate(size);
+  return {
+    ...node,
+    dataRanges: () => ranges,
+    read: (pos, length) => content.read(pos, length),
+  };
+}
 
 export interface DiffOptions {
   /** Compare mtime and ctime. */
@@ -112,7 +138,6 @@ function diffXattrs(
   return `xattrs are ${show(found)}, expected ${show(expected)}`;
 }
 
-const WHOLE_MAX = 8 * 1024 * 1024;
 const CHUNK = 1024 * 1024;
 
 function diffContents(expected: TreeNode, found: TreeNode): string | null {
