@@ -201,6 +201,9 @@ function show(context: Context, comparison: Comparison, options: WorkloadOptions
   }
   if (verdicts.length > 0) {
     print(context, `\n${style("bold", "Power cuts")}\n${renderVerdicts(verdicts, style)}`);
+    const id = verdicts.flatMap((verdict) => verdict.convicted)[0]?.crash.firstId;
+    const again = `xip compare --replay ID --seed ${comparison.meta.seed}`;
+    if (id !== undefined) print(context, `To see why, with one of the ids: ${again}`);
   }
   print(context, `\n${footer(comparison)}`);
   return exitCodeOf(verdicts);
