@@ -89,7 +89,7 @@ export function statOf(sb: Superblock, inode: Inode): Stat {
 }
 
 /** Set times to now, in memory: sync finds them. HOT. */
-export function touch(sb: Superblock, inode: Inode, which: number): void {
+function touch(sb: Superblock, inode: Inode, which: number): void {
   if (!inode.timesDirty) sb.timesDirty.add(inode);
   inode.touch(which, sb.clock);
 }

@@ -32,7 +32,10 @@ function lookupMiss(sb: Superblock, directory: Inode, name: Name): Inode | null 
   if (directory.nlink === 0) return null;
   const ino = directory.childrenComplete ? NO_INO : sb.fs.lookup(directory, name);
   const child = ino === NO_INO ? null : igetByName(sb, directory, ino);
-  setChild(sb, directory, name, child);
+  const children = (directory.children ??= new Map<Name, Inode | null>());
+  children.set(name, child);
+  sb.dentryCount++;
+  if (child !== null) gainName(directory, child);
   return child;
 }
 
@@ -71,18 +74,28 @@ function badEntry(directory: Inode, found: Ino, expected: string): CorruptionErr
   return new CorruptionError({ structure: "directory entry", at, field: "ino", found, expected });
 }
 
-/** Remember what a name leads to now. */
-export function setChild(sb: Superblock, directory: Inode, name: Name, child: Inode | null): void {
-  assert(directory.nlink > 0, "a removed directory remembers no names");
-  const children = (directory.children ??= new Map<Name, Inode | null>());
-  const before = children.get(name);
-  if (before === undefined) sb.dentryCount++;
-  else if (before !== null) loseName(sb, directory, before);
+/**
+ * A name that was looked up led to `before` and leads to `child` now (null: to nothing). The caller
+ * knows what was there, which saves a search.
+ */
+export function replaceChild(
+  sb: Superblock,
+  directory: Inode,
+  name: Name,
+  before: Inode | null,
+  child: Inode | null,
+): void {
+  const { children } = directory;
+  assert(children !== null, "the name was looked up");
+  if (before !== null) loseName(sb, directory, before);
   children.set(name, child);
-  if (child !== null) {
-    child.dentries++;
-    if (isDirectory(child.mode)) child.parent = directory;
-  }
+  if (child !== null) gainName(directory, child);
+}
+
+function gainName(directory: Inode, inode: Inode): void {
+  assert(directory.nlink > 0, "a removed directory remembers no names");
+  inode.dentries++;
+  if (isDirectory(inode.mode)) inode.parent = directory;
 }
 
 function loseName(sb: Superblock, directory: Inode, inode: Inode): void {

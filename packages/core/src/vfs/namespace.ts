@@ -25,7 +25,7 @@ import {
 } from "../spec/mode.ts";
 import type { NewInode } from "../spec/personality.ts";
 import type { Name } from "../spec/units.ts";
-import { lookupChild, setChild } from "./dcache.ts";
+import { lookupChild, replaceChild } from "./dcache.ts";
 import { adopt, evictIfUnused } from "./icache.ts";
 import {
   type Credentials,
@@ -176,7 +176,7 @@ export function link(
   if (inode.nlink === 0 && !fromTmpfile) throw new FsError("ENOENT", "the file was removed");
   if (inode.nlink >= sb.fs.linkMax) throw new FsError("EMLINK");
   sb.fs.link(directory, name, inode);
-  setChild(sb, directory, name, inode);
+  replaceChild(sb, directory, name, null, inode);
   if (sb.listeners.active) sb.listeners.emit({ kind: "create", inode, directory, name });
 }
 
@@ -216,7 +216,7 @@ export function rmdir(
 
 /** The personality took the name away: bring the caches up to that. */
 function removed(sb: Superblock, directory: Inode, name: Name, victim: Inode): void {
-  setChild(sb, directory, name, null);
+  replaceChild(sb, directory, name, victim, null);
   leaveNamespace(directory, victim);
   if (sb.listeners.active) {
     sb.listeners.emit({ kind: "delete", inode: victim, directory, name });
@@ -274,7 +274,7 @@ function makeChild(
   const inode = sb.fs.create(directory, name, attributes);
   assert(inode.nlink > 0, "what was created has a name");
   adopt(sb, inode);
-  setChild(sb, directory, name, inode);
+  replaceChild(sb, directory, name, null, inode);
   if (sb.listeners.active) sb.listeners.emit({ kind: "create", inode, directory, name });
   return inode;
 }

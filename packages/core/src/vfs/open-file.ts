@@ -17,7 +17,7 @@ import type { Superblock } from "./superblock.ts";
 /** What a write has to make durable before it returns. */
 export const SYNC_NONE = 0;
 /** O_DSYNC: the data, and what reading it back needs. */
-export const SYNC_DATA = 1;
+const SYNC_DATA = 1;
 /** O_SYNC: and all other attributes. */
 export const SYNC_ALL = 2;
 

@@ -14,7 +14,6 @@ import {
   W_OK,
   X_OK,
 } from "../spec/mode.ts";
-import { setFlags } from "./attributes.ts";
 import { ROOT } from "./permission.ts";
 import { Task } from "./task.ts";
 import { codeOf, mountMemory, n, writeFile } from "./testing.ts";
@@ -25,7 +24,7 @@ function setUp() {
     new Task(vfs, { credentials: { uid, gid, groups } });
   const root = new Task(vfs, { umask: 0 });
   const flag = (path: string, flags: number): void =>
-    setFlags(vfs.superblock, ROOT, vfs.lookup(ROOT, vfs.root, n(path)), flags);
+    vfs.setFlags(ROOT, vfs.lookup(ROOT, vfs.root, n(path)), flags);
   root.chmod(n("/"), 0o777);
   return { vfs, fs, as, root, flag };
 }
@@ -206,7 +205,7 @@ describe("times", () => {
 
 describe("file flags", () => {
   test("immutable: nothing changes, not even for root", () => {
-    const { root, flag } = setUp();
+    const { root, flag, as, vfs } = setUp();
     writeFile(root, "/f", "text");
     root.mkdir(n("/d"));
     flag("f", INODE_IMMUTABLE);
@@ -227,6 +226,8 @@ describe("file flags", () => {
       expect(codeOf(operation)).toBe("EPERM");
     }
     expect(codeOf(() => root.open(n("/f"), O_RDONLY))).toBe("ok");
+    const { uid, gid, groups } = as(7, 7).credentials;
+    expect(codeOf(() => vfs.setFlags({ uid, gid, groups }, vfs.root, 0))).toBe("EPERM");
     flag("f", 0);
     expect(codeOf(() => root.unlink(n("/f")))).toBe("ok");
   });

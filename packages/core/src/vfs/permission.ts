@@ -51,7 +51,7 @@ export function requireSearch(credentials: Credentials, directory: Inode): void 
 }
 
 /** The mode bits alone. */
-export function isPermitted(credentials: Credentials, inode: Inode, mask: number): boolean {
+function isPermitted(credentials: Credentials, inode: Inode, mask: number): boolean {
   const { mode } = inode;
   if (credentials.uid === 0) {
     // Root reads and writes everything, and executes what somebody may execute.

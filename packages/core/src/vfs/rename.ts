@@ -3,7 +3,7 @@ import { assert, FsError } from "../spec/errors.ts";
 import type { Inode } from "../spec/inode.ts";
 import { isDirectory, RENAME_EXCHANGE, RENAME_NOREPLACE, W_OK } from "../spec/mode.ts";
 import type { Name } from "../spec/units.ts";
-import { childTowards, lookupChild, setChild } from "./dcache.ts";
+import { childTowards, lookupChild, replaceChild } from "./dcache.ts";
 import { evictIfUnused } from "./icache.ts";
 import { leaveNamespace, requirePresent, requireSoundLinks } from "./namespace.ts";
 import {
@@ -133,9 +133,9 @@ function perform(
   sb.fs.rename(oldDirectory, oldName, directory, name, inode, displaced, exchange);
 
   // First the old place, then the new one: a directory's parent is what was set last.
-  setChild(sb, oldDirectory, oldName, null);
-  setChild(sb, directory, name, inode);
-  if (exchange) setChild(sb, oldDirectory, oldName, displaced);
+  replaceChild(sb, oldDirectory, oldName, inode, null);
+  replaceChild(sb, directory, name, displaced, inode);
+  if (exchange) replaceChild(sb, oldDirectory, oldName, null, displaced);
   if (sb.listeners.active) {
     sb.listeners.emit({ kind: "move", inode, directory, name, oldDirectory, oldName });
     if (exchange) {

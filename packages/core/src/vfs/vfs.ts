@@ -11,7 +11,7 @@ import type { Inode, Timespec } from "../spec/inode.ts";
 import { isDirectory, isSymlink, UTIME_OMIT } from "../spec/mode.ts";
 import type { DirBatch, FsCounters, StatFs } from "../spec/personality.ts";
 import type { Ino, Name } from "../spec/units.ts";
-import { accessed, chmod, chown, type Stat, statOf, utimens } from "./attributes.ts";
+import { accessed, chmod, chown, setFlags, type Stat, statOf, utimens } from "./attributes.ts";
 import { lookupChild, parentDirectory } from "./dcache.ts";
 import { getdents } from "./directory.ts";
 import type { VfsListener } from "./events.ts";
@@ -141,6 +141,11 @@ export class Vfs {
       }
       return statOf(sb, inode);
     });
+  }
+
+  /** Set INODE_IMMUTABLE and INODE_APPEND, as chattr does. @throws FsError EPERM, EROFS */
+  setFlags(credentials: Credentials, inode: Inode, flags: number): void {
+    this.run((sb) => setFlags(sb, credentials, inode, flags));
   }
 
   /** @throws FsError EACCES, EROFS, EPERM */
