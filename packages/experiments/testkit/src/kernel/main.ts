@@ -15,7 +15,7 @@ import { DEFAULT_CONFIG } from "../generate/generator.ts";
 import { ANY_TIME, applyToModel } from "../model/apply-to-model.ts";
 import { ModelFs } from "../model/model-fs.ts";
 import type { ModelNode } from "../model/node.ts";
-import type { Operation, Result } from "../operations.ts";
+import type { Operation } from "../operations.ts";
 import { USERS } from "../users.ts";
 import { KernelPlayer } from "./kernel-player.ts";
 import { cString, done, libc } from "./libc.ts";
@@ -71,8 +71,7 @@ function compare(
     const isLast = index >= operations.length - 2;
     const after: [Tree, Tree] = quick && !isLast ? before : [treeOfModel(model), player.tree()];
     const message =
-      diffResults(expected, found) ??
-      (quick && !isLast ? null : diffState(before, after, operation, found));
+      diffResults(expected, found) ?? (quick && !isLast ? null : diffState(before, after));
     if (message !== null) return { at: index, idle, message: `operation ${index}: ${message}` };
     before = after;
   }
@@ -102,19 +101,9 @@ function diffTimes(before: [Tree, Tree], after: [Tree, Tree]): string | null {
   return null;
 }
 
-function diffState(
-  before: [Tree, Tree],
-  after: [Tree, Tree],
-  operation: Operation,
-  found: Result,
-): string | null {
-  const difference = diffTrees(...after, { times: false });
-  return difference ?? (timesAreOpen(operation, found) ? null : diffTimes(before, after));
+function diffState(before: [Tree, Tree], after: [Tree, Tree]): string | null {
+  return diffTrees(...after, { times: false }) ?? diffTimes(before, after);
 }
-
-/** ext4 touches the file before it looks at the range: a refused fallocate changes times too. */
-const timesAreOpen = (operation: Operation, found: Result): boolean =>
-  operation.op === "fallocate" && "error" in found;
 
 /** What says nothing about the model. */
 function leftOut(model: ModelFs, operation: Operation): boolean {
@@ -126,8 +115,6 @@ function leftOut(model: ModelFs, operation: Operation): boolean {
   }
   // Without CAP_DAC_READ_SEARCH it depends on who opened the file.
   if (operation.op === "linkFile") return operation.as !== undefined;
-  // And takes set-user-id away.
-  if (operation.op === "fallocate" && operation.as !== undefined) return operation.mode >= 8;
   if (!OPENS.has(operation.op)) return false;
   const path = "path" in operation ? operation.path : "file" in operation ? operation.file : 0;
   // FIFOs and devices would open what stands behind them.

@@ -104,8 +104,10 @@ export class ModelFile {
     const { node, fs } = this;
     if (!node.isRegular) fail("ENODEV");
     if (pos + length > fs.limits.sizeMax) fail("EFBIG");
-    if (moves) this.checkMove(what, pos, length);
+    // Before the range is looked at: a refused call costs privileges too, and perhaps the times.
     dropPrivileges(fs.who, node);
+    node.mtime = node.ctime = null;
+    if (moves) this.checkMove(what, pos, length);
     node.changed(fs.now);
     const { content } = node;
     if (what === FALLOC_FL_COLLAPSE_RANGE) content.collapse(pos, length);
