@@ -28,7 +28,16 @@ describe("renderComparison", () => {
 
   test.each([80, 120])("leaves no figure out at %i columns", (width) => {
     const text = renderComparison(rows, { width });
-    for (const word of ["wall", "p50/op", "p99/op", "w.amp", "zeroing", "flush", "fence"]) {
+    for (const word of [
+      "wall",
+      "mean/op",
+      "p50/op",
+      "p99/op",
+      "w.amp",
+      "zeroing",
+      "flush",
+      "fence",
+    ]) {
       expect(text).toContain(word);
     }
     for (const word of ["trans.", "extents", "space", "convicted", "dram", "optane"]) {
