@@ -281,7 +281,7 @@ export class PageCache {
   }
 }
 
-export function countBits(mask: number): number {
+function countBits(mask: number): number {
   let bits = 0;
   for (let rest = mask; rest !== 0; rest &= rest - 1) bits++;
   return bits;

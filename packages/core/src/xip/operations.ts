@@ -11,13 +11,14 @@ import type { Inode, Mapping } from "../spec/inode.ts";
 import { PAGE_SIZE } from "../spec/units.ts";
 import { newXipRange, type XipRange } from "../spec/xip.ts";
 import { forgetPages, xipWriteback } from "./fault.ts";
-import { type WriteCall, type WriteProtocol, WriteProtocols } from "./protocols.ts";
+import { type WriteProtocol, WriteProtocols } from "./protocols.ts";
 import type { Backing } from "./ranges.ts";
 import { xipFileRead } from "./read.ts";
 import { XipRegion } from "./region.ts";
 import { noDirtyRuns, xipReport, xipSeek } from "./report.ts";
 import { fallocateFile, type FileShadow, truncateFile } from "./space.ts";
-import { newWriteCall, xipFileWrite } from "./write.ts";
+import { xipFileWrite } from "./write.ts";
+import { newWriteCall, type WriteCall } from "./write-call.ts";
 
 const END_OF_PAGES = Number.MAX_SAFE_INTEGER;
 

@@ -14,8 +14,8 @@ import { assert } from "../spec/errors.ts";
 import { PAGE_SIZE } from "../spec/units.ts";
 import { newXipRange, XIP_WRITTEN, type XipRange } from "../spec/xip.ts";
 import { forgetPages } from "./fault.ts";
-import type { WriteCall } from "./protocols.ts";
 import { alignDown, alignUp, askRange } from "./ranges.ts";
+import type { WriteCall } from "./write-call.ts";
 
 /** Write all of `call`, or nothing. @returns `call.length`. @throws FsError ENOSPC, EFBIG, EIO */
 export function xipWriteOwn(call: WriteCall): number {

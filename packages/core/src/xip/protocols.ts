@@ -8,10 +8,9 @@
  * All stores are non-temporal, durable at the next fence. The driver fences once more between the
  * last copy and `finish`, so that a size is never published before its data (I5).
  */
-import { PURPOSE_DATA, type PmemDevice } from "../spec/device.ts";
+import { PURPOSE_DATA } from "../spec/device.ts";
 import { assert } from "../spec/errors.ts";
 import type { WriteProtocolName } from "../spec/file-operations.ts";
-import type { Inode } from "../spec/inode.ts";
 import { PAGE_SIZE } from "../spec/units.ts";
 import {
   GXM_ALLOC,
@@ -21,32 +20,10 @@ import {
   XIP_FRESH,
   XIP_HOLE,
   XIP_UNWRITTEN,
-  type XipOutcome,
-  type XipRange,
 } from "../spec/xip.ts";
 import { xipWriteOwn } from "./own.ts";
-import { askRange, type Backing, revokePages, zeroEdges } from "./ranges.ts";
-
-/** One write() on its way. The data path has one such object and fills it anew for each call. */
-export interface WriteCall {
-  readonly backing: Backing;
-  readonly device: PmemDevice;
-  /** The last answer of the personality. */
-  readonly range: XipRange;
-  readonly outcome: XipOutcome;
-  inode: Inode;
-  /** Where the call began. */
-  begin: number;
-  /** File position of the next byte. */
-  pos: number;
-  source: Uint8Array;
-  /** The next byte in `source`. */
-  start: number;
-  /** Bytes to go. */
-  length: number;
-  /** Data was copied into blocks that are still unwritten. */
-  unconverted: boolean;
-}
+import { askRange, revokePages, zeroEdges } from "./ranges.ts";
+import type { WriteCall } from "./write-call.ts";
 
 export interface WriteProtocol {
   readonly name: WriteProtocolName;

@@ -64,12 +64,7 @@ export function truncateFile(
 }
 
 /** Zero from `from` to the end of its block; nothing where that is a hole, or at a block's start. */
-export function xipTruncatePage(
-  backing: Backing,
-  shadow: FileShadow,
-  inode: Inode,
-  from: number,
-): void {
+function xipTruncatePage(backing: Backing, shadow: FileShadow, inode: Inode, from: number): void {
   xipZeroRange(backing, shadow, inode, from, alignUp(from, backing.blockSize));
 }
 

@@ -473,7 +473,7 @@ export function survivor(fs: FakeFs, inode: Inode, memory: Uint8Array): Uint8Arr
 }
 
 /** What `build` puts at byte `pos` of a file. */
-export const oldByte = (pos: number): number => 1 + (pos % 101);
+const oldByte = (pos: number): number => 1 + (pos % 101);
 
 /** The contents of a file that `build` made. */
 export function oldContents(layout: string, size: number, blockSize = 4096): Uint8Array {

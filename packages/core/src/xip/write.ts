@@ -8,29 +8,11 @@
  */
 import { PURPOSE_DATA } from "../spec/device.ts";
 import { FsError } from "../spec/errors.ts";
-import { Inode } from "../spec/inode.ts";
-import { NO_INO } from "../spec/units.ts";
-import { newXipRange, XIP_WRITTEN } from "../spec/xip.ts";
-import type { WriteCall, WriteProtocol } from "./protocols.ts";
-import { askRange, type Backing, zeroWritten } from "./ranges.ts";
-
-const NO_BYTES = new Uint8Array(0);
-const NO_INODE = new Inode(NO_INO);
-
-/** The call object of a mount: filled anew by each write(). */
-export const newWriteCall = (backing: Backing): WriteCall => ({
-  backing,
-  device: backing.device,
-  range: newXipRange(),
-  outcome: { requested: 0, newSize: 0 },
-  inode: NO_INODE,
-  begin: 0,
-  pos: 0,
-  source: NO_BYTES,
-  start: 0,
-  length: 0,
-  unconverted: false,
-});
+import type { Inode } from "../spec/inode.ts";
+import { XIP_WRITTEN } from "../spec/xip.ts";
+import type { WriteProtocol } from "./protocols.ts";
+import { askRange, zeroWritten } from "./ranges.ts";
+import { NO_BYTES, type WriteCall } from "./write-call.ts";
 
 /**
  * Write `length` bytes of `source` from `start` on at `pos`. HOT: overwriting one written range is
