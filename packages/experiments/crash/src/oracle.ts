@@ -154,7 +154,7 @@ export class Oracle {
   }
 
   private noteSync(operation: Operation): void {
-    if (operation.op === "sync") {
+    if (operation.op === "sync" || operation.op === "remount") {
       this.syncAll();
     } else if (operation.op === "fsync") {
       const node = this.nodeOf(operation.file);

@@ -10,9 +10,11 @@
 import {
   PAGE_SIZE,
   Pmem,
+  type PmemDevice,
   type PmemEvent,
   Recorder,
   type SegmentSource,
+  type Vfs,
   counterClock,
   createPmem,
   mount,
@@ -22,6 +24,7 @@ import {
   MARK,
   ModelFs,
   type ModelLimits,
+  OK,
   type Operation,
   Program,
   type Result,
@@ -68,30 +71,55 @@ export function recordRun(crashCase: CrashCase): Recording {
     source,
   });
   recorder.start();
-  const vfs = mount(crashCase.personality, device, crashCase.mountOptions);
-  const { sizeMax, linkMax } = vfs.superblock.fs;
-  const limits = { sizeMax, linkMax };
-  const program = new Program(vfs);
-  const model = new ModelFs(limits);
-  const play = (operation: Operation, what: string): void => {
-    requireAlike(
-      crashCase,
-      what,
-      applyToModel(model, operation),
-      applyOperation(program, operation),
-    );
-  };
-  for (const [index, operation] of crashCase.setup.entries()) play(operation, `setup ${index}`);
-  vfs.sync();
+  const run = new Run(crashCase, device);
+  for (const [index, operation] of crashCase.setup.entries()) run.play(operation, `setup ${index}`);
+  run.vfs.sync();
   for (const [index, operation] of crashCase.body.entries()) {
     recorder.mark(beginMark(index));
-    play(operation, `op${index}`);
+    run.play(operation, `op${index}`);
     recorder.mark(endMark(index));
   }
   recorder.mark(beginMark(crashCase.body.length));
-  vfs.unmount(true);
+  run.vfs.unmount(true);
   recorder.mark(endMark(crashCase.body.length));
+  const { limits } = run.model;
   return { source, events: recorder.events, limits, markedPages: countMarkedPages(base) };
+}
+
+/** The mount and the program on it, and the model beside them. */
+class Run {
+  vfs: Vfs;
+  readonly model: ModelFs;
+  private program: Program;
+  private readonly crashCase: CrashCase;
+  private readonly device: PmemDevice;
+
+  constructor(crashCase: CrashCase, device: PmemDevice) {
+    this.crashCase = crashCase;
+    this.device = device;
+    this.vfs = mount(crashCase.personality, device, crashCase.mountOptions);
+    this.program = new Program(this.vfs);
+    const { linkMax, sizeMax } = this.vfs.superblock.fs;
+    this.model = new ModelFs({ linkMax, sizeMax });
+  }
+
+  /** @throws CrashCaseError */
+  play(operation: Operation, what: string): void {
+    const expected = applyToModel(this.model, operation);
+    const found = operation.op === "remount" ? this.remount() : this.apply(operation);
+    requireAlike(this.crashCase, what, expected, found);
+  }
+
+  private apply(operation: Operation): Result {
+    return applyOperation(this.program, operation);
+  }
+
+  private remount(): Result {
+    this.vfs.unmount(true);
+    this.vfs = mount(this.crashCase.personality, this.device, this.crashCase.mountOptions);
+    this.program = new Program(this.vfs);
+    return OK;
+  }
 }
 
 /**

@@ -160,6 +160,7 @@ const names: Steps = {
     rename("/c", "/f/x", RENAME_EXCHANGE),
     unlink("/f/d/l"),
     { op: "rmdir", path: "/f/d" },
+    { op: "remount" },
     unlink("/c"),
   ],
 };
