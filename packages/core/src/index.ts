@@ -19,7 +19,7 @@ export { type Extent, ExtentMap } from "./disk/extent-map.ts";
 export { RunAllocator } from "./disk/run-allocator.ts";
 export { formatUuid, parseUuid, textFromField, textToBytes } from "./disk/text.ts";
 export { flushTwin, readTwin, type Twin } from "./disk/twin.ts";
-export { collect, corrupt, verify } from "./disk/verify.ts";
+export { collect, corrupt, readOr, verify } from "./disk/verify.ts";
 export { readWordPair, redoWordPair, storeWordPair, type Word } from "./disk/word-pair.ts";
 export {
   bytes,

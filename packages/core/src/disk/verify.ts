@@ -38,3 +38,12 @@ export function collect(findings: Corruption[], part: () => void): void {
     } else throw error;
   }
 }
+
+/** What `read` finds, or `otherwise` where the medium does not allow to read or believe it. */
+export function readOr<T>(otherwise: T, read: () => T): T {
+  let found = otherwise;
+  collect([], () => {
+    found = read();
+  });
+  return found;
+}

@@ -4,12 +4,12 @@
  * The bitmap lives in memory alone. The inodes say what is used; mount reads them all and makes the
  * bitmap anew. So nothing of it has to be flushed, or ordered, while files change.
  */
-import { corrupt, FsError, type Run, RunAllocator } from "@xiplab/core";
+import { FsError, type Run, RunAllocator } from "@xiplab/core";
 import type { Superblock } from "./geometry.ts";
 
 export class BlockAllocator extends RunAllocator {
-  /** Blocks promised to delayed allocation. */
-  reserved = 0;
+  /** Blocks kept back for delayed allocation, with the leaves that they may need. */
+  promised = 0;
   /** Blocks that only leaves of extents may take: a full file system must still convert and cut. */
   private readonly spare: number;
   private readonly firstFit: boolean;
@@ -21,9 +21,9 @@ export class BlockAllocator extends RunAllocator {
     this.mark(0, sb.dataStart, true);
   }
 
-  /** Blocks that data can take. Those that are promised will need leaves too. */
+  /** Blocks that data can take; below 0 where leaves took more than the spare. */
   get available(): number {
-    return Math.max(0, this.free - this.spare - Math.ceil((this.reserved * 65) / 64));
+    return this.free - this.spare - this.promised;
   }
 
   /**
@@ -33,7 +33,7 @@ export class BlockAllocator extends RunAllocator {
    */
   allocate(want: number, goal: number, whole: boolean): Run {
     const most = Math.min(want, this.available);
-    if (most === 0) throw new FsError("ENOSPC");
+    if (most <= 0) throw new FsError("ENOSPC");
     return this.take(most, this.firstFit ? 0 : goal || this.cursor, whole);
   }
 
@@ -41,11 +41,5 @@ export class BlockAllocator extends RunAllocator {
   allocateLeaf(): number {
     if (this.free === 0) throw new FsError("ENOSPC", "no block is left for extents");
     return this.take(1, 0, false).start;
-  }
-
-  /** What mount finds in use. @throws CorruptionError where something else uses it too. */
-  claim(start: number, length: number): void {
-    if (this.mark(start, length, true) === length) return;
-    corrupt("plain extent", `blocks ${start} to ${start + length - 1}`, "owners", 2, 1);
   }
 }

@@ -12,9 +12,6 @@ import { ROOT_INO } from "./format/inode.ts";
 import { readSuperblock, type Superblock } from "./geometry.ts";
 import { type PlainInode, readInode } from "./inode.ts";
 
-/** Findings beyond this number are left out. */
-const FINDINGS_MAX = 100;
-
 export function check(device: PmemDevice): CheckReport {
   const findings: Corruption[] = [];
   const report = { findings, clean: false, inodesUsed: 0, blocksUsed: 0 };
@@ -26,7 +23,6 @@ export function check(device: PmemDevice): CheckReport {
     report.blocksUsed = sb.blocks - scan.balloc.free;
     findings.push(...scan.findings, ...(sb.clean ? scan.leftovers : []));
   });
-  findings.length = Math.min(findings.length, FINDINGS_MAX);
   return report;
 }
 
@@ -53,9 +49,7 @@ export class Scan {
     this.links = new Uint32Array(sb.inodesEnd + 1);
     this.parents = new Uint32Array(sb.inodesEnd + 1);
     this.balloc = new BlockAllocator(sb, firstFit);
-    for (let ino = 1; ino <= sb.inodesEnd; ino++) {
-      collect(this.findings, () => this.readInode(ino as Ino));
-    }
+    for (let ino = 1; ino <= sb.inodesEnd; ino++) collect(this.findings, () => this.read(ino));
     const queue: PlainInode[] = [];
     collect(this.findings, () => this.meet(ROOT_INO, direntType(S_IFDIR), ROOT_INO, queue));
     for (const directory of queue) {
@@ -66,15 +60,16 @@ export class Scan {
         }
       });
     }
-    for (const inode of this.inodes) {
-      if (inode !== undefined) collect(this.findings, () => this.judge(inode));
-    }
+    this.inodes.forEach((inode) => collect(this.findings, () => this.judge(inode!)));
   }
 
-  private readInode(ino: Ino): void {
-    const inode = readInode(this.device, this.sb, ino);
-    for (const { pblk, length } of inode.extents.list) this.balloc.claim(pblk, length);
-    for (const block of inode.extents.leaves) this.balloc.claim(block, 1);
+  private read(ino: number): void {
+    const inode = readInode(this.device, this.sb, ino as Ino);
+    const leaves = inode.extents.leaves.map((pblk) => ({ pblk, length: 1 }));
+    for (const { pblk, length } of [...inode.extents.list, ...leaves]) {
+      const once = this.balloc.mark(pblk, length, true) === length;
+      verify(once, "plain extent", `inode ${ino}`, "pblk", pblk, "blocks of nobody else");
+    }
     if (isSymlink(inode.mode)) inode.extents.map(0);
     if (inode.mode !== 0) this.inodesUsed++;
     this.inodes[ino] = inode;

@@ -35,15 +35,12 @@ export class Directory {
     return -1;
   }
 
-  put(name: Name, ino: Ino, type: number, unit: number): void {
-    const dirent = { name, ino, type, unit };
-    this.names.set(name, dirent);
-    for (let index = unitsOf(name.length); index > 0; index--) this.units[unit++] = dirent;
-  }
-
-  remove({ name, unit }: Dirent): void {
+  /** Give a name this head word (see dirent.ts). Without an inode the name is gone. */
+  put(name: Name, unit: number, ino: number, tail: number): void {
+    const dirent = ino === 0 ? undefined : { name, ino: ino as Ino, type: tail >>> 8, unit };
+    for (let index = 0; index < unitsOf(name.length); index++) this.units[unit + index] = dirent;
+    if (dirent !== undefined) return void this.names.set(name, dirent);
     this.names.delete(name);
-    this.units.fill(undefined, unit, unit + unitsOf(name.length));
     this.hint = Math.min(this.hint, unit);
   }
 }
@@ -66,10 +63,10 @@ export function readDirectory(device: PmemDevice, sb: Superblock, inode: PlainIn
       const fits = length > 0 && at + unitsOf(length) * UNIT_SIZE <= BLOCK_SIZE;
       const shaped = fits && tail < 2 ** 16 && directory.units[unit] === undefined;
       verify(shaped, "plain dirent", block + at, "tail", tail, "a length that fits, and a type");
-      const name = readName(bytes, at, length);
+      const name = readName(bytes.subarray(at), length);
       const legal = !/^\.\.?$|[/\0]/.test(name) && !directory.names.has(name);
       verify(legal, "plain dirent", block + at, "name", name, "a legal name, once");
-      directory.put(name, ino as Ino, tail >>> 8, unit);
+      directory.put(name, unit, ino, tail);
     }
   }
   return directory;
@@ -79,19 +76,15 @@ export function readDirectory(device: PmemDevice, sb: Superblock, inode: PlainIn
 const placeOf = (index: number): number =>
   index + Math.ceil((index + 1) / UNIT_NAME) * (UNIT_SIZE - UNIT_NAME);
 
-function readName(bytes: Uint8Array, at: number, length: number): Name {
+function readName(units: Uint8Array, length: number): Name {
   let name = "";
-  for (let index = 0; index < length; index++) {
-    name += String.fromCharCode(bytes[at + placeOf(index)]!);
-  }
+  for (let index = 0; index < length; index++) name += String.fromCharCode(units[placeOf(index)]!);
   return name as Name;
 }
 
 /** The units of a name, without its head word. */
 export function encodeName(name: Name): Uint8Array {
-  const bytes = new Uint8Array(unitsOf(name.length) * UNIT_SIZE);
-  for (let index = 0; index < name.length; index++) {
-    bytes[placeOf(index)] = name.charCodeAt(index);
-  }
-  return bytes;
+  const units = new Uint8Array(unitsOf(name.length) * UNIT_SIZE);
+  for (let index = 0; index < name.length; index++) units[placeOf(index)] = name.charCodeAt(index);
+  return units;
 }

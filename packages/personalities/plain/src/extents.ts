@@ -12,15 +12,10 @@ import { BLOCK_SIZE, LBLK_MAX, pblkToDevByte, type Superblock } from "./geometry
 
 const EXTENT_SIZE = sizeOf(EXTENT);
 const LEAF_HEADER = sizeOf(LEAF);
-const NOTHING = new Uint8Array(0);
 
 export class Extents extends ExtentMap {
   /** Blocks of the leaves on the medium. */
   leaves: number[] = [];
-
-  constructor() {
-    super(LBLK_MAX, UNWRITTEN - 1);
-  }
 
   /**
    * Write the leaves that changed. Durable after the next fence. Returns whether there are any.
@@ -36,9 +31,7 @@ export class Extents extends ExtentMap {
       const changed = end > this.changedFrom && end - LEAF_MAX < this.changedEnd;
       if (changed || leaf >= old.length) this.flushLeaf(device, balloc.allocateLeaf(), leaf, seed);
     }
-    for (const [leaf, block] of old.entries()) {
-      if (this.leaves[leaf] !== block) balloc.release(block, 1);
-    }
+    for (const block of old) if (!this.leaves.includes(block)) balloc.release(block, 1);
     this.settle();
     return wanted > 0;
   }
@@ -54,10 +47,9 @@ export class Extents extends ExtentMap {
     this.leaves[leaf] = block;
   }
 
-  /** Into the record at the start of `view`. */
+  /** Into the record at the start of `view`, which has been zeroed. */
   encode(view: DataView): void {
     INODE.extentCount.set(view, 0, this.list.length);
-    INODE.map.set(view, 0, NOTHING);
     const map = INODE.map.offset;
     if (this.leaves.length === 0) encode(this.list, view, map);
     for (const [leaf, block] of this.leaves.entries()) view.setUint32(map + 4 * leaf, block, true);
@@ -101,7 +93,9 @@ export class Extents extends ExtentMap {
   }
 }
 
-const leavesOf = (count: number): number => (count <= INLINE_MAX ? 0 : Math.ceil(count / LEAF_MAX));
+/** Leaves that so many extents need. */
+export const leavesOf = (count: number): number =>
+  count <= INLINE_MAX ? 0 : Math.ceil(count / LEAF_MAX);
 
 function encode(list: readonly Extent[], view: DataView, from: number): void {
   for (const [index, { lblk, length, pblk, unwritten }] of list.entries()) {

@@ -1,12 +1,6 @@
 /** What is where on the device, and the one reader of block 0. */
-import {
-  type DevByte,
-  PAGE_SIZE,
-  type PmemDevice,
-  readWordPair,
-  verify,
-  type Word,
-} from "@xiplab/core";
+import { type DevByte, PAGE_SIZE, type PmemDevice, readWordPair, verify } from "@xiplab/core";
+import type { Word } from "@xiplab/core";
 import { UNIT_SIZE } from "./format/dirent.ts";
 import { INODE_SIZE } from "./format/inode.ts";
 import { CLEAN, INTENT_AT, MAGIC, STATE, STATE_AT, SUPERBLOCK } from "./format/superblock.ts";
@@ -25,6 +19,7 @@ export interface Superblock {
   readonly seed: number;
   readonly clean: boolean;
   readonly inodesEnd: number;
+  readonly defaultOptions: string;
   /** The head words of a rename that a power cut interrupted, or none. */
   readonly pending: readonly Word[];
 }
@@ -62,6 +57,7 @@ export function readSuperblock(device: PmemDevice): Superblock {
     const isUnit = at >= dataStart * BLOCK_SIZE && at < blocks * BLOCK_SIZE && at % UNIT_SIZE === 0;
     verify(isUnit, "plain intent", INTENT_AT, "at", at, "a unit of a directory");
   }
-  const seed = volumeSeed(view);
-  return { blocks, inodes, dataStart, seed, clean: clean === CLEAN, inodesEnd, pending };
+  const defaultOptions = SUPERBLOCK.defaultOptions.get(view, 0);
+  const layout = { blocks, inodes, dataStart, seed: volumeSeed(view) };
+  return { ...layout, clean: clean === CLEAN, inodesEnd, defaultOptions, pending };
 }

@@ -38,7 +38,7 @@ export abstract class PlainInodes extends PlainMapping {
   protected newInode(directory: PlainInode, attributes: NewInode, nlink: number): PlainInode {
     const { balloc, clock, device, sb } = this;
     const { gid, mode, rdev, target, uid } = attributes;
-    if (target !== undefined && balloc.available === 0) throw new FsError("ENOSPC");
+    if (target !== undefined && balloc.available <= 0) throw new FsError("ENOSPC");
     const old = readInode(device, sb, this.allocateIno());
     const inode = new PlainInode(old.ino);
     Object.assign(inode, { mode, uid, gid, rdev, sequence: old.sequence });
@@ -70,12 +70,8 @@ export abstract class PlainInodes extends PlainMapping {
     this.inodesFree.push(inode.ino);
   }
 
-  updateInode(inode: PlainInode): void {
-    this.commit(inode);
-  }
-
   fsync(inode: PlainInode, datasync: boolean): void {
-    if (inode.timesDirty && !datasync) this.commit(inode);
+    if (inode.timesDirty && !datasync) this.updateInode(inode);
   }
 
   private allocateIno(): Ino {

@@ -1,5 +1,5 @@
 /** plain: the smallest correct file system of xiplab, made to be read, and copied. */
-import { collect, describe, type Personality, splitOptions } from "@xiplab/core";
+import { describe, type Personality, readOr, splitOptions } from "@xiplab/core";
 import { check } from "./check.ts";
 import { MAGIC, STATE, STATE_AT, SUPERBLOCK } from "./format/superblock.ts";
 import { BLOCK_SIZE, readSuperblock } from "./geometry.ts";
@@ -28,24 +28,10 @@ export const plain: Personality = {
   mkfs,
   mount,
   check,
-  probe(device) {
-    let found = 0;
-    collect([], () => {
-      found = SUPERBLOCK.magic.get(device.view(0, BLOCK_SIZE), 0);
-    });
-    return found === MAGIC;
-  },
-  defaultOptions(device) {
-    let text = "";
-    collect([], () => {
-      readSuperblock(device);
-      text = SUPERBLOCK.defaultOptions.get(device.view(0, BLOCK_SIZE), 0);
-    });
-    return splitOptions(text);
-  },
+  probe: (device) => readOr(0, () => SUPERBLOCK.magic.get(device.view(0, BLOCK_SIZE), 0)) === MAGIC,
+  defaultOptions: (device) => splitOptions(readOr("", () => readSuperblock(device).defaultOptions)),
   describe(device) {
     const view = device.view(0, BLOCK_SIZE);
-    const rows = [...describe(SUPERBLOCK, view, 0), ...describe(STATE, view, STATE_AT)];
-    return rows.filter(([field]) => field !== "checksum");
+    return [...describe(SUPERBLOCK, view, 0), ...describe(STATE, view, STATE_AT)];
   },
 };

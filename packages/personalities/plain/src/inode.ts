@@ -13,19 +13,22 @@ import { isSymlink, type MountContext, PATH_MAX, type PmemDevice, verify } from 
 import { PURPOSE_METADATA, readTwin, SEGMENT_SIZE } from "@xiplab/core";
 import type { BlockAllocator } from "./balloc.ts";
 import type { Directory } from "./dir.ts";
-import { Extents } from "./extents.ts";
-import { INODE, INODE_SIZE, seedOf } from "./format/inode.ts";
+import { Extents, leavesOf } from "./extents.ts";
+import { INODE, INODE_SIZE, seedOf, UNWRITTEN } from "./format/inode.ts";
 import { BLOCK_SIZE, LBLK_MAX, slotToDevByte, type Superblock } from "./geometry.ts";
 
 export class PlainInode extends Inode {
   sequence = 0;
   /** Of a directory: the one that it stands in. */
   parentIno = 0;
-  extents = new Extents();
+  extents = new Extents(LBLK_MAX, UNWRITTEN - 1);
   /** Of a directory: its names, once they were read. */
   index: Directory | null = null;
   /** A power cut left half of a record. */
   torn = false;
+  /** Blocks of delayed allocation, and what is kept back for them. */
+  reserved = 0;
+  promised = 0;
 }
 
 export const SIZE_MAX = LBLK_MAX * BLOCK_SIZE;
@@ -43,12 +46,12 @@ const TYPES = 0b1_0101_0101_0110;
  * @throws CorruptionError; FsError EIO
  */
 export function readInode(device: PmemDevice, sb: Superblock, ino: Ino): PlainInode {
-  const require = (right: boolean, field: string, found: number | string, expected: string): void =>
-    verify(right, "plain inode", `inode ${ino}`, field, found, expected);
+  const where = `inode ${ino}`;
   const slot = slotToDevByte(ino);
   const view = device.view(slot, 2 * INODE_SIZE);
   const twin = readTwin(view, slot % SEGMENT_SIZE, INODE_SIZE, seedOf(sb.seed, ino));
-  require(twin !== null && !(twin.torn && sb.clean), "checksum", "wrong", "right");
+  const holds = twin !== null && !(twin.torn && sb.clean);
+  verify(holds, "plain inode", where, "checksum", "wrong", "right");
   const { at, torn } = twin!;
   const inode = new PlainInode(ino);
   inode.torn = torn;
@@ -57,8 +60,9 @@ export function readInode(device: PmemDevice, sb: Superblock, ino: Ino): PlainIn
   if (inode.mode === 0) return inode;
   const size = INODE.size.get(view, at);
   const sizeMax = isSymlink(inode.mode) ? PATH_MAX - 1 : SIZE_MAX;
-  require(((TYPES >>> (inode.mode >>> 12)) & 1) === 1, "mode", inode.mode, "of a type there is");
-  require(size <= sizeMax, "size", size, `<= ${sizeMax}`);
+  const exists = ((TYPES >>> (inode.mode >>> 12)) & 1) === 1;
+  verify(exists, "plain inode", where, "mode", inode.mode, "of a type that there is");
+  verify(size <= sizeMax, "plain inode", where, "size", size, `<= ${sizeMax}`);
   inode.resize(size);
   inode.extents.load(device, sb, view, at, ino);
   inode.blocks = inode.extents.blocks() + inode.extents.leaves.length;
@@ -72,6 +76,7 @@ const record = new DataView(new ArrayBuffer(INODE_SIZE));
 export function flushInode(device: PmemDevice, seed: number, inode: PlainInode): void {
   inode.sequence = (inode.sequence + 1) >>> 0;
   inode.timesDirty = false;
+  new Uint8Array(record.buffer).fill(0);
   for (const name of ATTRIBUTES) INODE[name].set(record, 0, inode[name]);
   INODE.size.set(record, 0, inode.diskSize);
   inode.extents.encode(record);
@@ -105,7 +110,7 @@ export abstract class PlainVolume {
    */
   protected change(inode: PlainInode, size: number, edit: () => void): void {
     const { balloc, device, sb } = this;
-    this.requireWritable();
+    if (this.readOnly) throw new FsError("EROFS");
     try {
       edit();
       // Leaves are durable before the record that names them is.
@@ -117,20 +122,26 @@ export abstract class PlainVolume {
       throw error;
     }
     inode.publishSize(size);
-    this.commit(inode);
+    this.updateInode(inode);
     inode.blocks += balloc.commit();
+    this.promise(inode);
   }
 
-  /** Make what changed in the inode, but for extents, durable. @throws FsError EROFS */
-  protected commit(inode: PlainInode): void {
-    this.requireWritable();
+  /** Keep back what the promises to an inode may come to need: its data, and leaves. */
+  protected promise(inode: PlainInode): void {
+    const { leaves, list } = inode.extents;
+    const more = Math.max(0, leavesOf(list.length + inode.reserved) - leaves.length);
+    const promised = inode.reserved === 0 ? 0 : inode.reserved + more;
+    this.balloc.promised += promised - inode.promised;
+    inode.promised = promised;
+  }
+
+  /** Make what changed in the inode, but for its extents, durable. @throws FsError EROFS */
+  updateInode(inode: PlainInode): void {
+    if (this.readOnly) throw new FsError("EROFS");
     flushInode(this.device, this.sb.seed, inode);
     // COMMIT POINT: the record holds.
     this.device.fence();
     this.counters.transactions++;
-  }
-
-  protected requireWritable(): void {
-    if (this.readOnly) throw new FsError("EROFS");
   }
 }

@@ -8,12 +8,11 @@
  *
  * Each arrow is one transaction, durable when the call returns.
  */
-import { assert, type DevByte, FALLOC_FL_COLLAPSE_RANGE, FsError, GXM_ALLOC } from "@xiplab/core";
-import { FALLOC_FL_INSERT_RANGE, FALLOC_FL_KEEP_SIZE } from "@xiplab/core";
-import { FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_ZERO_RANGE, GXM_CREATE, GXM_HINT } from "@xiplab/core";
-import { GXM_ZERO, type Mapping, type MappingOperations, PURPOSE_ZEROING } from "@xiplab/core";
-import { XIP_FRESH, XIP_HOLE, XIP_UNWRITTEN, XIP_WRITTEN, type XipOutcome } from "@xiplab/core";
-import type { XipRange } from "@xiplab/core";
+import { FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_UNSHARE_RANGE, PURPOSE_ZEROING } from "@xiplab/core";
+import { FALLOC_FL_INSERT_RANGE, FALLOC_FL_ZERO_RANGE, type MappingOperations } from "@xiplab/core";
+import { FALLOC_FL_KEEP_SIZE, XIP_UNWRITTEN, type XipOutcome, type XipRange } from "@xiplab/core";
+import { type DevByte, GXM_ALLOC, GXM_CREATE, type Mapping, XIP_WRITTEN } from "@xiplab/core";
+import { assert, FsError, GXM_HINT, GXM_ZERO, XIP_FRESH, XIP_HOLE } from "@xiplab/core";
 import { BLOCK_SIZE, LBLK_MAX, pblkToDevByte } from "./geometry.ts";
 import { type PlainInode, PlainVolume } from "./inode.ts";
 
@@ -23,7 +22,6 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
     const inode = mapping.inode as PlainInode;
     const lblk = Math.floor(pos / BLOCK_SIZE);
     const extent = inode.extents.at(lblk);
-    out.cookie = 0;
     if (extent.lblk > lblk) {
       out.state = XIP_HOLE;
       out.offset = -1 as DevByte;
@@ -42,11 +40,10 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
     const { extents } = inode;
     const first = Math.floor(pos / BLOCK_SIZE);
     const written = (flags & (GXM_ALLOC | GXM_ZERO)) !== 0;
+    const whole = (flags & GXM_HINT) !== 0;
     let end = Math.ceil((pos + out.length) / BLOCK_SIZE);
     this.change(inode, inode.diskSize, () => {
-      if (out.state === XIP_HOLE) {
-        end = this.fillHole(inode, first, end, (flags & GXM_HINT) !== 0);
-      }
+      if (out.state === XIP_HOLE) end = this.fillHole(inode, first, end, whole);
       if ((flags & GXM_ZERO) !== 0) this.zero(inode, first, end);
       if (written) extents.convert(first, end, false);
     });
@@ -104,14 +101,18 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
     this.balloc.commit();
   }
 
-  reserve(_mapping: Mapping, blocks: number): void {
-    if (blocks > this.balloc.available) throw new FsError("ENOSPC");
-    this.balloc.reserved += blocks;
+  reserve(mapping: Mapping, blocks: number): void {
+    this.unreserve(mapping, -blocks);
+    if (this.balloc.available >= 0) return;
+    this.unreserve(mapping, blocks);
+    throw new FsError("ENOSPC");
   }
 
-  unreserve(_mapping: Mapping, blocks: number): void {
-    assert(blocks <= this.balloc.reserved, "no more is taken back than was promised");
-    this.balloc.reserved -= blocks;
+  unreserve(mapping: Mapping, blocks: number): void {
+    const inode = mapping.inode as PlainInode;
+    inode.reserved -= blocks;
+    assert(inode.reserved >= 0, "no more is taken back than was promised");
+    this.promise(inode);
   }
 
   truncate(inode: PlainInode, size: number): void {

@@ -4,12 +4,11 @@ import { type PmemDevice, PURPOSE_METADATA, S_IFDIR } from "@xiplab/core";
 import { ROOT_INO } from "./format/inode.ts";
 import { CLEAN, MAGIC, STATE_AT, SUPERBLOCK } from "./format/superblock.ts";
 import { superblockChecksum, VERSION, volumeSeed } from "./format/superblock.ts";
-import { BLOCK_SIZE, dataStartOf, LBLK_MAX } from "./geometry.ts";
+import { BLOCK_SIZE, dataStartOf } from "./geometry.ts";
 import { flushInode, PlainInode } from "./inode.ts";
 
-/** Bytes of the device for each inode, and data blocks of the smallest file system. */
+/** Bytes of the device for each inode. */
 const BYTES_PER_INODE = 8192;
-const DATA_MIN = 16;
 
 export const mkfsOptions: OptionTable = {
   uuid: { values: "text", default: "", help: "32 hexadecimal digits (default: all zero)" },
@@ -21,10 +20,11 @@ export const mkfsOptions: OptionTable = {
 /** @throws OptionError for a device that is too small, or an option that does not fit. */
 export function mkfs(device: PmemDevice, context: MkfsContext): void {
   const { uuid = "", label = "", inodes: wanted = "0", defaultOptions = "" } = context.options;
-  const blocks = Math.min(Math.floor(device.size / BLOCK_SIZE), LBLK_MAX - 1);
+  const blocks = Math.min(device.size / BLOCK_SIZE, 2 ** 32 - 1);
   const inodes = Number(wanted) || Math.ceil(device.size / BYTES_PER_INODE);
   const dataStart = dataStartOf(inodes);
-  if (dataStart + DATA_MIN > blocks) {
+  // Room for the spare (balloc.ts), and some data.
+  if (dataStart + 16 > blocks) {
     throw new OptionError(`plain: ${device.size} bytes have no room for ${inodes} inodes and data`);
   }
   const now = context.clock.now();

@@ -13,11 +13,7 @@ import { readSuperblock } from "./geometry.ts";
 import { PlainFileSystem } from "./namei.ts";
 
 export const mountOptions: OptionTable = {
-  alloc: {
-    values: ["next-fit", "first-fit"],
-    default: "next-fit",
-    help: "where a file goes on: behind its last block, or in the first hole of the device",
-  },
+  alloc: { values: ["next-fit", "first-fit"], default: "next-fit", help: "how blocks are chosen" },
 };
 
 /** @throws CorruptionError */
@@ -32,13 +28,13 @@ export function mount(device: PmemDevice, context: MountContext): PlainFileSyste
     for (const inode of mended) fs.mended.set(inode.ino, inode);
     return fs;
   }
+  // The image is dirty before anything in it changes.
+  device.storeU64(STATE_AT, 0, sb.inodesEnd, PURPOSE_METADATA);
+  device.persist(STATE_AT, 8);
   if (sb.pending.length > 0) redoWordPair(device, INTENT_AT, sb.pending, PURPOSE_METADATA);
   for (const inode of mended) {
     if (inode.nlink === 0 && inode.mode !== 0) fs.evict(inode);
     else fs.updateInode(inode);
   }
-  // The image is dirty before anything in it changes.
-  device.storeU64(STATE_AT, 0, sb.inodesEnd, PURPOSE_METADATA);
-  device.persist(STATE_AT, 8);
   return fs;
 }

@@ -31,6 +31,7 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
   readonly getxattr = noXattrs;
   readonly setxattr = noXattrs;
   readonly listxattr = (): Name[] => [];
+
   lookup(directory: PlainInode, name: Name): Ino {
     return this.index(directory).names.get(name)?.ino ?? NO_INO;
   }
@@ -59,9 +60,7 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
     const dirent = this.index(directory).names.get(name);
     assert(dirent?.ino === inode.ino, "the name leads to the inode");
     // COMMIT POINT: the name is gone.
-    this.persistWord(this.word(directory, dirent.unit, name, null));
-    this.index(directory).remove(dirent);
-    this.touch(directory, MTIME | CTIME);
+    this.setWord(directory, name, dirent.unit, null);
     this.dropLink(directory, inode);
   }
 
@@ -74,29 +73,24 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
     displaced: PlainInode | null,
     exchange: boolean,
   ): void {
-    const oldIndex = this.index(oldDirectory);
-    const newIndex = this.index(newDirectory);
-    const source = oldIndex.names.get(oldName);
-    const target = newIndex.names.get(newName);
+    const source = this.index(oldDirectory).names.get(oldName);
+    const target = this.index(newDirectory).names.get(newName);
     assert(source?.ino === inode.ino, "the old name leads to the inode");
     assert(target?.ino === displaced?.ino, "the new name leads to what is displaced");
     const unit = target?.unit ?? this.place(newDirectory, newName);
     // A new name is durable before the intent that leads to it.
     this.device.fence();
     const back = exchange ? displaced : null;
-    const oldWord = this.word(oldDirectory, source.unit, oldName, back);
-    const newWord = this.word(newDirectory, unit, newName, inode);
+    const oldWord = this.word(oldDirectory, oldName, source.unit, back);
+    const newWord = this.word(newDirectory, newName, unit, inode);
     // COMMIT POINT: both words, or none.
     storeWordPair(this.device, INTENT_AT, [oldWord, newWord], PURPOSE_METADATA);
     this.counters.transactions++;
-    oldIndex.remove(source);
-    if (target !== undefined) newIndex.remove(target);
-    if (back !== null) oldIndex.put(oldName, back.ino, direntType(back.mode), source.unit);
-    newIndex.put(newName, inode.ino, direntType(inode.mode), unit);
+    this.index(oldDirectory).put(oldName, source.unit, oldWord.low, oldWord.high);
+    this.index(newDirectory).put(newName, unit, newWord.low, newWord.high);
     this.touch(inode, CTIME);
     if (back !== null) this.touch(back, CTIME);
-    this.touch(oldDirectory, MTIME | CTIME);
-    this.touch(newDirectory, MTIME | CTIME);
+    for (const directory of [oldDirectory, newDirectory]) this.touch(directory, MTIME | CTIME);
     if (displaced !== null && back === null) this.dropLink(newDirectory, displaced);
     this.reparent(inode, oldDirectory, newDirectory);
     if (back !== null) this.reparent(back, newDirectory, oldDirectory);
@@ -127,15 +121,14 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
   }
 
   statfs(): StatFs {
-    const { balloc, inodesEnd, inodesFree, sb } = this;
     return {
       type: MAGIC,
       blockSize: BLOCK_SIZE,
-      blocks: sb.blocks - sb.dataStart,
-      blocksFree: balloc.free,
-      blocksAvailable: balloc.available,
-      files: sb.inodes,
-      filesFree: sb.inodes - inodesEnd + inodesFree.length,
+      blocks: this.sb.blocks - this.sb.dataStart,
+      blocksFree: this.balloc.free,
+      blocksAvailable: Math.max(0, this.balloc.available),
+      files: this.sb.inodes,
+      filesFree: this.sb.inodes - this.inodesEnd + this.inodesFree.length,
       nameMax: NAME_MAX,
     };
   }
@@ -171,7 +164,7 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
       index.units.length += UNITS_PER_BLOCK;
     }
     const unit = index.place(name);
-    const { at } = this.word(directory, unit, name, null);
+    const { at } = this.word(directory, name, unit, null);
     const bytes = encodeName(name);
     this.device.store(at, bytes, 0, bytes.length, PURPOSE_METADATA);
     this.device.flush(at, bytes.length);
@@ -183,22 +176,24 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
     // Inode and name are durable before the head word leads to them.
     this.device.fence();
     // COMMIT POINT: the name is there.
-    this.persistWord(this.word(directory, unit, name, inode));
-    this.index(directory).put(name, inode.ino, direntType(inode.mode), unit);
-    this.touch(directory, MTIME | CTIME);
+    this.setWord(directory, name, unit, inode);
   }
 
-  private word(directory: PlainInode, unit: number, name: Name, inode: PlainInode | null): Word {
-    const pblk = directory.extents.map(Math.floor(unit / UNITS_PER_BLOCK));
-    const at = pblkToDevByte(pblk) + (unit % UNITS_PER_BLOCK) * UNIT_SIZE;
-    if (inode === null) return { at, low: NO_INO, high: 0 };
-    return { at, low: inode.ino, high: tailOf(name.length, direntType(inode.mode)) };
-  }
-
-  private persistWord({ at, low, high }: Word): void {
+  private setWord(directory: PlainInode, name: Name, unit: number, to: PlainInode | null): void {
+    const { at, low, high } = this.word(directory, name, unit, to);
     this.device.storeU64(at, low, high, PURPOSE_METADATA);
     this.device.persist(at, 8);
     this.counters.transactions++;
+    this.index(directory).put(name, unit, low, high);
+    this.touch(directory, MTIME | CTIME);
+  }
+
+  /** The head word of a name that leads to `to`, and its place. */
+  private word(directory: PlainInode, name: Name, unit: number, to: PlainInode | null): Word {
+    const pblk = directory.extents.map(Math.floor(unit / UNITS_PER_BLOCK));
+    const at = pblkToDevByte(pblk) + (unit % UNITS_PER_BLOCK) * UNIT_SIZE;
+    if (to === null) return { at, low: NO_INO, high: 0 };
+    return { at, low: to.ino, high: tailOf(name.length, direntType(to.mode)) };
   }
 
   private touch(inode: PlainInode, which: number): void {
@@ -210,19 +205,19 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
   private dropLink(directory: PlainInode, inode: PlainInode): void {
     inode.touch(CTIME, this.clock);
     inode.nlink = isDirectory(inode.mode) ? 0 : inode.nlink - 1;
-    if (inode.nlink > 0) this.commit(inode);
+    if (inode.nlink > 0) this.updateInode(inode);
     if (isDirectory(inode.mode)) this.addLinks(directory, -1);
   }
 
   private addLinks(directory: PlainInode, by: number): void {
     directory.nlink += by;
-    this.commit(directory);
+    this.updateInode(directory);
   }
 
   private reparent(inode: PlainInode, from: PlainInode, to: PlainInode): void {
     if (from === to || !isDirectory(inode.mode)) return;
     inode.parentIno = to.ino;
-    this.commit(inode);
+    this.updateInode(inode);
     this.addLinks(from, -1);
     this.addLinks(to, 1);
   }

@@ -38,11 +38,8 @@ export const INODE = struct("plain inode", INODE_SIZE, {
 export const INLINE_MAX = 13;
 
 /** Sorted by lblk, not overlapping. The top bit of `length` says: unwritten. */
-export const EXTENT = struct("plain extent", 12, {
-  lblk: u32le(0x0),
-  length: u32le(0x4),
-  pblk: u32le(0x8),
-});
+const extent = { lblk: u32le(0x0), length: u32le(0x4), pblk: u32le(0x8) };
+export const EXTENT = struct("plain extent", 12, extent);
 export const UNWRITTEN = 0x80000000;
 
 /** First in a block of extents, all of them but the last block full. Covers what is behind it. */
