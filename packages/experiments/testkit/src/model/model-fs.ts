@@ -47,7 +47,7 @@ import {
   privilegesLostByChange,
   stickyForbids,
 } from "./node.ts";
-import { type LastComponent, type Place, walk } from "./walk.ts";
+import { type LastComponent, look, type Place, walk } from "./walk.ts";
 
 /** What a design limits. */
 export interface ModelLimits {
@@ -158,7 +158,8 @@ export class ModelFs {
   unlink(path: string): void {
     const place = this.walk(path, "parent");
     if (place.kind !== "name") fail("EISDIR");
-    const { directory, node } = place;
+    const { directory } = place;
+    const node = look(place);
     if (node === null) fail("ENOENT");
     if (place.slash) fail(node.isDirectory ? "EISDIR" : "ENOTDIR");
     this.permitRemoval(directory, node);
@@ -171,7 +172,8 @@ export class ModelFs {
     if (place.kind === "root") fail("EBUSY");
     if (place.kind === "dot") fail("EINVAL");
     if (place.kind === "dotdot") fail("ENOTEMPTY");
-    const { directory, node } = place;
+    const { directory } = place;
+    const node = look(place);
     if (node === null) fail("ENOENT");
     this.permitRemoval(directory, node);
     if (!node.isDirectory) fail("ENOTDIR");
@@ -187,9 +189,9 @@ export class ModelFs {
     const target = this.walk(to, "parent");
     if (source.kind !== "name") fail("EBUSY");
     if (target.kind !== "name") fail(flags & RENAME_NOREPLACE ? "EEXIST" : "EBUSY");
-    if (source.node === null) fail("ENOENT");
-    if (flags & RENAME_NOREPLACE && target.node !== null) fail("EEXIST");
-    if (exchange && target.node === null) fail("ENOENT");
+    if (look(source) === null || source.node === null) fail("ENOENT");
+    if (flags & RENAME_NOREPLACE && look(target) !== null) fail("EEXIST");
+    if (look(target) === null && exchange) fail("ENOENT");
     if (exchange && !target.node!.isDirectory && target.slash) fail("ENOTDIR");
     if (!source.node.isDirectory && (source.slash || (!exchange && target.slash))) fail("ENOTDIR");
     if (isAncestor(source.node, target.directory)) fail("EINVAL");
@@ -243,7 +245,7 @@ export class ModelFs {
     const follow = !exclusive && !(flags & O_NOFOLLOW);
     const create = !!(flags & O_CREAT);
     const place = this.walk(path, follow ? "follow" : create ? "parent" : "nofollow", create);
-    let node = place.node;
+    let node = look(place);
     if (node === null) {
       if (!create) fail("ENOENT");
       this.permit(place.directory, W_OK | X_OK);
@@ -310,7 +312,7 @@ export class ModelFs {
   /** Where a new name goes. @throws FsError EEXIST before EACCES, as Linux does. */
   private placeForNew(path: string, directoryWanted: boolean): Place {
     const place = this.walk(path, "parent");
-    if (place.kind !== "name" || place.node !== null) fail("EEXIST");
+    if (place.kind !== "name" || look(place) !== null) fail("EEXIST");
     if (place.slash && !directoryWanted) fail("ENOENT");
     this.permit(place.directory, W_OK | X_OK);
     return place;

@@ -2,7 +2,10 @@
 import { type Credentials, NAME_MAX, PATH_MAX, SYMLINK_MAX, X_OK } from "@xiplab/core";
 import { type ModelNode, fail, may } from "./node.ts";
 
-/** A place in the tree: a name in a directory, and what is there. */
+/**
+ * A place in the tree: a name in a directory, and what is there. With `parent` nobody has looked for
+ * the last name yet: a name that is too long is `node: null` until `look`.
+ */
 export interface Place {
   readonly directory: ModelNode;
   readonly name: string;
@@ -56,7 +59,8 @@ class Walk {
     const follow = last === "follow" || (last === "nofollow" && slash);
     for (const [index, name] of names.entries()) {
       const isLast = index === names.length - 1;
-      const place = this.step(directory, name, isLast && slash);
+      const unseen = isLast && last === "parent";
+      const place = this.step(directory, name, isLast && slash, unseen);
       const link = place.node?.isSymlink === true && (!isLast || follow);
       if (!link && isLast) return place;
       const found = link ? this.followLink(directory, place.node!) : place;
@@ -73,13 +77,19 @@ class Walk {
     return this.from(directory, link.target, "follow");
   }
 
-  private step(directory: ModelNode, name: string, slash: boolean): Place {
+  private step(directory: ModelNode, name: string, slash: boolean, unseen: boolean): Place {
     if (!directory.isDirectory) fail("ENOTDIR");
     if (!may(this.who, directory, X_OK)) fail("EACCES");
     if (name === ".") return { directory, name, node: directory, kind: "dot", slash };
     if (name === "..") return { directory, name, node: directory.parent, kind: "dotdot", slash };
     if (slash && this.creates) fail("EISDIR");
-    if (name.length > NAME_MAX) fail("ENAMETOOLONG");
+    if (name.length > NAME_MAX && !unseen) fail("ENAMETOOLONG");
     return { directory, name, node: directory.entries.get(name) ?? null, kind: "name", slash };
   }
+}
+
+/** Look for the name of a place that a walk to the parent gave. @throws FsError ENAMETOOLONG */
+export function look(place: Place): ModelNode | null {
+  if (place.name.length > NAME_MAX) fail("ENAMETOOLONG");
+  return place.node;
 }
