@@ -77,8 +77,8 @@ export class ModelFs {
 
   // --- looking ---------------------------------------------------------------------------------
 
-  walk(path: string, last: LastComponent, creates = false): Place {
-    return walk(this.root, this.who, path, last, creates);
+  walk(path: string, last: LastComponent): Place {
+    return walk(this.root, this.who, path, last);
   }
 
   /** The file behind a path. @throws FsError ENOENT and what the walk throws */
@@ -244,7 +244,10 @@ export class ModelFs {
     const exclusive = !!(flags & O_CREAT && flags & O_EXCL);
     const follow = !exclusive && !(flags & O_NOFOLLOW);
     const create = !!(flags & O_CREAT);
-    const place = this.walk(path, follow ? "follow" : create ? "parent" : "nofollow", create);
+    const found = follow ? "follow" : "nofollow";
+    const made = follow ? "create" : "parent";
+    const place = this.walk(path, create ? made : found);
+    if (create && place.kind === "name" && place.slash) fail("EISDIR");
     let node = look(place);
     if (node === null) {
       if (!create) fail("ENOENT");

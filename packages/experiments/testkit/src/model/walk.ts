@@ -18,52 +18,41 @@ export interface Place {
 
 /**
  * How the last component is treated. `parent`: the name itself is meant, never followed (unlink,
- * mkdir, rename); `nofollow`: a symbolic link is the result, unless a slash stands behind it.
+ * mkdir, rename); `nofollow`: a symbolic link is the result, unless a slash stands behind it;
+ * `create`: followed, and a slash behind it is wrong before anybody looks for the name (O_CREAT).
  */
-export type LastComponent = "parent" | "nofollow" | "follow";
+export type LastComponent = "parent" | "nofollow" | "follow" | "create";
 
-/**
- * `creates`: a file is to be made if there is none, so a slash behind the last name is wrong before
- * anybody looks for the name.
- * @throws FsError ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG on the way to the last component;
- *   EISDIR
- */
-export function walk(
-  root: ModelNode,
-  who: Credentials,
-  path: string,
-  last: LastComponent,
-  creates = false,
-): Place {
+/** @throws FsError ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG on the way; EISDIR (`create`) */
+export function walk(root: ModelNode, who: Credentials, path: string, last: LastComponent): Place {
   if (path === "") fail("ENOENT");
   if (path.length >= PATH_MAX) fail("ENAMETOOLONG");
-  return new Walk(root, who, creates).from(root, path, last);
+  return new Walk(root, who).from(root, path, last);
 }
 
 class Walk {
   private readonly root: ModelNode;
   private readonly who: Credentials;
-  private readonly creates: boolean;
   private linksLeft = SYMLINK_MAX;
 
-  constructor(root: ModelNode, who: Credentials, creates: boolean) {
+  constructor(root: ModelNode, who: Credentials) {
     this.root = root;
     this.who = who;
-    this.creates = creates;
   }
 
   from(start: ModelNode, path: string, last: LastComponent): Place {
     const names = path.split("/").filter((name) => name !== "");
     const slash = path.endsWith("/");
     let directory = path.startsWith("/") ? this.root : start;
-    const follow = last === "follow" || (last === "nofollow" && slash);
+    const follow = last === "follow" || last === "create" || (last === "nofollow" && slash);
     for (const [index, name] of names.entries()) {
       const isLast = index === names.length - 1;
-      const unseen = isLast && last === "parent";
-      const place = this.step(directory, name, isLast && slash, unseen);
+      const place = this.step(directory, name, isLast && slash, isLast ? last : "follow");
       const link = place.node?.isSymlink === true && (!isLast || follow);
       if (!link && isLast) return place;
-      const found = link ? this.followLink(directory, place.node!) : place;
+      const found = link
+        ? this.followLink(directory, place.node!, isLast ? last : "follow")
+        : place;
       if (isLast) return { ...found, slash: slash || found.slash };
       if (found.node === null) fail("ENOENT");
       if (found.slash && !found.node.isDirectory) fail("ENOTDIR");
@@ -72,18 +61,18 @@ class Walk {
     return { directory, name: "", node: directory, kind: "root", slash: false };
   }
 
-  private followLink(directory: ModelNode, link: ModelNode): Place {
+  private followLink(directory: ModelNode, link: ModelNode, last: LastComponent): Place {
     if (this.linksLeft-- === 0) fail("ELOOP");
-    return this.from(directory, link.target, "follow");
+    return this.from(directory, link.target, last === "create" ? last : "follow");
   }
 
-  private step(directory: ModelNode, name: string, slash: boolean, unseen: boolean): Place {
+  private step(directory: ModelNode, name: string, slash: boolean, how: LastComponent): Place {
     if (!directory.isDirectory) fail("ENOTDIR");
     if (!may(this.who, directory, X_OK)) fail("EACCES");
     if (name === ".") return { directory, name, node: directory, kind: "dot", slash };
     if (name === "..") return { directory, name, node: directory.parent, kind: "dotdot", slash };
-    if (slash && this.creates) fail("EISDIR");
-    if (name.length > NAME_MAX && !unseen) fail("ENAMETOOLONG");
+    if (slash && how === "create") fail("EISDIR");
+    if (name.length > NAME_MAX && how !== "parent") fail("ENAMETOOLONG");
     return { directory, name, node: directory.entries.get(name) ?? null, kind: "name", slash };
   }
 }
