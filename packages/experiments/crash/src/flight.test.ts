@@ -6,13 +6,15 @@ import { describe, expect, it } from "vitest";
 import {
   EVENT_FENCE,
   EVENT_FLUSH,
+  EVENT_MARK,
   EVENT_STORE,
   type PersistenceDomain,
   type PmemEvent,
 } from "@xiplab/core";
 import { type Flight, trackFlight } from "./flight.ts";
 
-/** "s0" stores 8 bytes at 0, "n64" the same non-temporal, "f0" flushes the line, "|" is a fence. */
+/** "s0" stores 8 bytes at 0, "n64" the same non-temporal, "f0" flushes the line, "|" is a fence,
+ * "!" the return of an operation. */
 function play(domain: PersistenceDomain, text: string): { flight: Flight; durable: string } {
   const tracker = trackFlight(domain);
   const durable: number[] = [];
@@ -25,6 +27,7 @@ function play(domain: PersistenceDomain, text: string): { flight: Flight; durabl
 function eventOf(word: string): PmemEvent {
   const offset = Number(word.slice(1));
   if (word === "|") return { kind: EVENT_FENCE };
+  if (word === "!") return { kind: EVENT_MARK, mark: 1 };
   if (word.startsWith("f")) return { kind: EVENT_FLUSH, offset, length: 8 };
   const bytes = new Uint8Array(8).fill(1);
   return { kind: EVENT_STORE, offset, bytes, nonTemporal: word.startsWith("n"), purpose: 0 };
@@ -68,12 +71,20 @@ describe("under adr", () => {
 describe("under eadr", () => {
   it("cached stores are one chain in program order, whatever the line", () => {
     const played = play("eadr", "s0 s64 s8 n128 s72");
-    expect(chains(played)).toBe("0 64 8 72/128");
+    expect(chains(played)).toBe("128/0 64 8 72");
     expect(lines(played)).toBe("0 64 8 72/128");
   });
 
-  it("a fence makes all durable, in program order, without a flush", () => {
+  it("a fence makes all durable without a flush", () => {
     const played = play("eadr", "s0 n64 s8 |");
-    expect(played).toMatchObject({ durable: "0 64 8", flight: { stores: [] } });
+    expect(played).toMatchObject({ durable: "0 8 64", flight: { stores: [] } });
+  });
+
+  it("the return of an operation settles cached stores, and no other", () => {
+    const played = play("eadr", "s0 n64 !");
+    expect(played.durable).toBe("0");
+    expect(chains(played)).toBe("64");
+    expect(chains(play("adr", "s0 n64 !"))).toBe("0/64");
+    expect(chains(play("eadr", "s0 n64 ! s128"))).toBe("64/128");
   });
 });

@@ -6,15 +6,17 @@
  * there; chains are independent. Under adr (rules and sources: `InFlight` in core) a chain is the
  * cached stores to one line, flushed or not, since the line became durable; a non-temporal unit is
  * a chain of its own. Under eadr a cached store is durable when it is made, so what is in doubt is
- * how far the program came: one chain of all cached stores since the last fence.
+ * how far the program came: one chain of all cached stores since the last fence or the last return
+ * of an operation.
  *
- * Crash points lie before fences and at the ends of operations. None is needed in between: whatever
- * a cut inside an interval leaves is a choice of prefixes that its end offers too.
+ * Crash points lie before fences, and before (eadr) and after the return of an operation. None is
+ * needed in between: whatever a cut inside an interval leaves is a choice of prefixes that its end
+ * offers too.
  *
  * `lines` group the stores for the plans that treat a cache line as one thing.
  */
 import {
-  EVENT_FENCE,
+  EVENT_FLUSH,
   EVENT_STORE,
   InFlight,
   LINE_SIZE,
@@ -49,9 +51,13 @@ export interface Flight {
 
 /** Follows a recording and tells at any moment what is in flight. */
 export interface FlightTracker {
-  /** `persist` hears of every piece that becomes durable by the event, in program order. */
+  /** `persist` hears of every piece that becomes durable by the event; later ones go over earlier
+   * ones. */
   add(event: PmemEvent, persist: PersistCallback): void;
   flight(): Flight;
+  /** Stores are in flight only because the program may not have come so far: the return of an
+   * operation settles them. Never under adr, where nothing but a flush and a fence settles. */
+  readonly undecided: boolean;
 }
 
 export function trackFlight(domain: PersistenceDomain): FlightTracker {
@@ -59,6 +65,7 @@ export function trackFlight(domain: PersistenceDomain): FlightTracker {
 }
 
 class AdrTracker implements FlightTracker {
+  readonly undecided = false;
   private readonly inFlight = new InFlight("adr");
 
   add(event: PmemEvent, persist: PersistCallback): void {
@@ -67,38 +74,55 @@ class AdrTracker implements FlightTracker {
 
   flight(): Flight {
     const builder = new FlightBuilder();
-    for (const group of this.inFlight.pending()) {
-      if (group.kind === PENDING_LINE) builder.addChain(group.stores, group.offset / LINE_SIZE);
-      else for (let unit = 0; unit < group.units; unit++) builder.addUnit(runUnit(group, unit));
-    }
+    addPending(builder, this.inFlight);
     return builder.finish();
   }
 }
 
+/**
+ * Cached stores are in doubt only while the program goes on: how far did it come? A fence, or the
+ * return of the operation, settles that. Until then their events wait in `undecided`.
+ */
 class EadrTracker implements FlightTracker {
-  private cached: PendingStore[] = [];
-  private nonTemporal: PendingStore[] = [];
-  private order = 0;
+  private readonly inFlight = new InFlight("eadr");
+  private waiting: PmemEvent[] = [];
+  /** Stores that were handed to `inFlight`, which numbers them from 1. */
+  private settled = 0;
+  undecided = false;
 
   add(event: PmemEvent, persist: PersistCallback): void {
     if (event.kind === EVENT_STORE) {
-      const units = cutIntoUnits(event.offset, event.bytes, ++this.order);
-      const stores = event.nonTemporal ? this.nonTemporal : this.cached;
-      for (const unit of units) stores.push(unit);
-    } else if (event.kind === EVENT_FENCE) {
-      const stores = [...this.cached, ...this.nonTemporal].sort((a, b) => a.order - b.order);
-      for (const store of stores) persist(store.offset, store.bytes);
-      this.cached = [];
-      this.nonTemporal = [];
+      this.waiting.push(event);
+      this.undecided ||= !event.nonTemporal;
+    } else if (event.kind !== EVENT_FLUSH) {
+      for (const store of this.waiting) this.inFlight.add(store, persist);
+      this.inFlight.add(event, persist);
+      this.settled += this.waiting.length;
+      this.waiting = [];
+      this.undecided = false;
     }
   }
 
   flight(): Flight {
     const builder = new FlightBuilder();
+    const cached: PendingStore[] = [];
+    addPending(builder, this.inFlight);
+    for (const [index, event] of this.waiting.entries()) {
+      if (event.kind !== EVENT_STORE) continue;
+      const units = cutIntoUnits(event.offset, event.bytes, this.settled + index + 1);
+      if (event.nonTemporal) for (const unit of units) builder.addUnit(unit);
+      else for (const unit of units) cached.push(unit);
+    }
     // One "line" of its own: what is left out of a chain is left out to its end.
-    if (this.cached.length > 0) builder.addChain(this.cached, -1);
-    for (const unit of this.nonTemporal) builder.addUnit(unit);
+    if (cached.length > 0) builder.addChain(cached, -1);
     return builder.finish();
+  }
+}
+
+function addPending(builder: FlightBuilder, inFlight: InFlight): void {
+  for (const group of inFlight.pending()) {
+    if (group.kind === PENDING_LINE) builder.addChain(group.stores, group.offset / LINE_SIZE);
+    else for (let unit = 0; unit < group.units; unit++) builder.addUnit(runUnit(group, unit));
   }
 }
 

@@ -23,8 +23,8 @@ function historyOf(synced: string, ...later: string[]): FileHistory {
 const judged = (history: FileHistory, content: string): string => {
   const finding = history.judge(bytes(content));
   if (finding === null) return "legal";
-  if (finding.staleAt >= 0) return "stale";
-  return finding.size === null ? "lost" : "lost size";
+  if (finding.ranges.some(({ kind }) => kind === "stale")) return "stale";
+  return finding.badSize ? "lost size" : "lost";
 };
 
 describe("an overwritten range that was not synced", () => {
@@ -40,6 +40,21 @@ describe("an overwritten range that was not synced", () => {
     ["bbba", "stale"],
   ])("may not be %s: %s", (content, verdict) => {
     expect(judged(history, content)).toBe(verdict);
+  });
+});
+
+describe("a finding", () => {
+  it("names the illegal bytes in ranges of one kind", () => {
+    const history = historyOf("aaaaaaaa", "bbbbbbbb");
+    history.sync();
+    expect(history.judge(bytes("bbaa##b."))).toEqual({
+      badSize: false,
+      ranges: [
+        { pos: 2, end: 4, kind: "lost" },
+        { pos: 4, end: 6, kind: "stale" },
+        { pos: 7, end: 8, kind: "lost" },
+      ],
+    });
   });
 });
 

@@ -36,14 +36,19 @@ interface SizeRange {
   readonly high: number;
 }
 
-/** Why a content is not legal. Positions are of the first such byte, or -1. */
+/** Positions in a row with illegal bytes of one kind. */
+export interface IllegalRange {
+  readonly pos: number;
+  readonly end: number;
+  readonly kind: "lost" | "stale";
+}
+
+/** Why a content is not legal. */
 export interface ContentFinding {
-  /** The size is none of the legal ones: in words; else null. */
-  readonly size: string | null;
-  readonly lostAt: number;
-  readonly staleAt: number;
-  /** Bytes that are not legal. */
-  readonly illegal: number;
+  /** The size is none of the legal ones. */
+  readonly badSize: boolean;
+  /** Bytes that are not legal, in order. */
+  readonly ranges: readonly IllegalRange[];
 }
 
 const EMPTY = new Uint8Array(0);
@@ -103,10 +108,14 @@ export class FileHistory {
   /** Null if `content` is a legal content now. */
   judge(content: Uint8Array): ContentFinding | null {
     if (equalBytes(content, this.newest)) return null;
-    const size = this.judgeSize(content.length);
-    let finding = this.judgeBytes(content, size);
-    if (finding === null && this.pending) finding = this.judgeAtomic(content);
-    return finding;
+    const badSize = !this.sizes.some(
+      ({ low, high }) => content.length >= low && content.length <= high,
+    );
+    const ranges = this.illegalBytes(content);
+    if (badSize || ranges.length > 0) return { badSize, ranges };
+    const torn = this.pending ? this.tornAt(content) : -1;
+    if (torn < 0) return null;
+    return { badSize, ranges: [{ pos: torn, end: content.length, kind: "lost" }] };
   }
 
   /** The values that a position may show now, the newest last. */
@@ -132,51 +141,43 @@ export class FileHistory {
     return [...new Set(words)].join(", ");
   }
 
-  private judgeSize(size: number): string | null {
-    if (this.sizes.some(({ low, high }) => size >= low && size <= high)) return null;
-    return `size is ${size}, expected ${this.describeSizes()}`;
-  }
-
-  private judgeBytes(content: Uint8Array, size: string | null): ContentFinding | null {
+  private illegalBytes(content: Uint8Array): IllegalRange[] {
     const { base, newest } = this;
     // Most of what differs is as it was at the last sync, and without range syncs that is legal.
     const baseIsLegal = this.rangeSyncs.length === 0;
-    let lostAt = -1;
-    let staleAt = -1;
-    let illegal = 0;
+    const ranges: Array<{ pos: number; end: number; kind: IllegalRange["kind"] }> = [];
     for (let pos = -1; (pos = nextDifference(content, newest, pos + 1)) < content.length;) {
       const value = content[pos]!;
       if (baseIsLegal && value === (base[pos] ?? 0)) continue;
       if (this.legalAt(pos).includes(value)) continue;
-      illegal++;
-      if (staleAt >= 0 && lostAt >= 0) continue;
-      const stale = value !== 0 && (value === MARK || !this.everHeld(pos, value));
-      if (stale && staleAt < 0) staleAt = pos;
-      if (!stale && lostAt < 0) lostAt = pos;
+      const kind = this.everHeld(pos, value) ? "lost" : "stale";
+      const last = ranges[ranges.length - 1];
+      if (last?.end === pos && last.kind === kind) last.end++;
+      else ranges.push({ pos, end: pos + 1, kind });
     }
-    return size === null && illegal === 0 ? null : { size, lostAt, staleAt, illegal };
+    return ranges;
   }
 
   /**
    * Atomic writes come in order and whole: apart from bytes that something else changed since the
-   * sync (a store through a mapping), the content is that of one moment.
+   * sync (a store through a mapping), the content is that of one moment. Returns -1 if it is, else
+   * how far it is that of the moment which it follows longest.
    */
-  private judgeAtomic(content: Uint8Array): ContentFinding | null {
+  private tornAt(content: Uint8Array): number {
     const pending = this.changes.slice(this.synced);
-    if (!pending.some((change) => change.atomic)) return null;
+    if (!pending.some((change) => change.atomic)) return -1;
     const sizeMoves = pending.some((change) => !change.atomic);
-    let lostAt = 0;
+    let tornAt = 0;
     let version = this.base;
     for (let index = this.synced; ; index++) {
       if (sizeMoves || version.length === content.length) {
         const at = this.mismatch(version, content);
-        if (at < 0) return null;
-        lostAt = Math.max(lostAt, at);
+        if (at < 0) return -1;
+        tornAt = Math.max(tornAt, at);
       }
-      if (index === this.changes.length) break;
+      if (index === this.changes.length) return tornAt;
       version = applyChange(version, this.changes[index]!);
     }
-    return { size: null, lostAt, staleAt: -1, illegal: 1 };
   }
 
   /** The first position at which `content` is not that version, nor torn by right; -1 if none. */
@@ -197,7 +198,8 @@ export class FileHistory {
   }
 
   private everHeld(pos: number, value: number): boolean {
-    return this.changes.some((change) => valueOf(change, pos) === value);
+    if (value === 0) return true;
+    return value !== MARK && this.changes.some((change) => valueOf(change, pos) === value);
   }
 }
 

@@ -20,7 +20,7 @@ import {
   applyToModel,
   type FileRef,
 } from "@xiplab/testkit";
-import { type ContentFinding, FileHistory } from "./history.ts";
+import { type ContentFinding, FileHistory, type IllegalRange } from "./history.ts";
 import { type FoundTree, type Names, equalNames, namesOf, renameMidways } from "./tree.ts";
 import type { Promises, VerdictName } from "./types.ts";
 
@@ -208,25 +208,42 @@ function* contentFindings(
   path: string,
   content: Uint8Array,
   history: FileHistory,
-  finding: ContentFinding,
+  { badSize, ranges }: ContentFinding,
 ): Iterable<Finding> {
-  if (finding.size !== null) {
+  if (badSize) {
     const expected = `size ${history.describeSizes()}`;
     const found = `size ${content.length}`;
     yield { verdict: "lost", path, what: "has a wrong size", expected, found };
   }
-  for (const [verdict, at] of [
-    ["stale", finding.staleAt],
-    ["lost", finding.lostAt],
-  ] as const) {
-    if (at < 0) continue;
-    const legal = [...new Set(history.legalAt(at))].map(byteText).join(" or ");
-    const what =
-      verdict === "stale"
-        ? `shows a byte at ${at} that it never held (${finding.illegal} illegal bytes)`
-        : `lacks what was promised from byte ${at} on (${finding.illegal} illegal bytes)`;
-    yield { verdict, path, what, expected: legal, found: byteText(content[at]!) };
+  for (const verdict of ["stale", "lost"] as const) {
+    const mine = ranges.filter(({ kind }) => kind === verdict);
+    const [first] = mine;
+    if (first === undefined) continue;
+    const says = verdict === "stale" ? "shows bytes that it never held" : "lacks what was promised";
+    const what = `${says}: ${rangesText(mine)}`;
+    const row = { start: first.pos, end: Math.min(first.pos + ROW, content.length) };
+    const expected = expectedRow(history, row.start, row.end);
+    const found = `${row.start}: ${hexRow(content.subarray(row.start, row.end))}`;
+    yield { verdict, path, what, expected, found };
   }
 }
 
-const byteText = (value: number): string => `0x${value.toString(16).padStart(2, "0")}`;
+const ROW = 16;
+const RANGES_SHOWN = 4;
+
+function rangesText(ranges: readonly IllegalRange[]): string {
+  const words = ranges.slice(0, RANGES_SHOWN).map(({ pos, end }) => `${pos} to ${end - 1}`);
+  const more = ranges.length - RANGES_SHOWN;
+  return `bytes ${words.join(", ")}${more > 0 ? ` and ${more} more ranges` : ""}`;
+}
+
+/** The newest bytes, and below them what may stand there as well, if anything. */
+function expectedRow(history: FileHistory, start: number, end: number): string {
+  const legal = Array.from({ length: end - start }, (_, at) => history.legalAt(start + at));
+  const newest = hexRow(legal.map((values) => values[values.length - 1]!));
+  const oldest = hexRow(legal.map((values) => values[0]!));
+  return `${start}: ${newest}${oldest === newest ? "" : ` or older, such as ${oldest}`}`;
+}
+
+const hexRow = (values: Iterable<number>): string =>
+  Array.from(values, (value) => value.toString(16).padStart(2, "0")).join(" ");

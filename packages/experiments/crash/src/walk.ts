@@ -2,13 +2,15 @@
  * Goes through a recording once: the image follows what is durable, the oracle what is promised,
  * and at every crash point a visitor is told what is in flight.
  *
- * Crash points: just before each fence, and when an operation has returned. What was stored before
- * the body (mount, setup) is not explored, but stays in flight if nobody made it durable.
+ * Crash points: just before each fence, and when an operation has returned; under eadr also just
+ * before it returns, if it made cached stores since its last fence. What was stored before the body
+ * (mount, setup) is not explored, but stays in flight if nobody made it durable.
  */
 import {
   EVENT_FENCE,
   EVENT_MARK,
   EVENT_STORE,
+  type PersistenceDomain,
   Pmem,
   type PmemEvent,
   type Purpose,
@@ -19,7 +21,7 @@ import { type PointName, domainOf } from "./id.ts";
 import { CrashImage } from "./image.ts";
 import { Oracle } from "./oracle.ts";
 import { promisesOf } from "./promises.ts";
-import { type Recording, beginMark } from "./record.ts";
+import { type Recording, endMark } from "./record.ts";
 import type { CrashCase } from "./types.ts";
 
 export interface Point {
@@ -47,7 +49,7 @@ export class Walk {
     this.image = new CrashImage(device);
     this.tracker = trackFlight(domainOf(crashCase));
     this.oracle = new Oracle(new ModelFs(recording.limits), promisesOf(crashCase));
-    this.pointsTotal = countPoints(recording.events, crashCase.body.length);
+    this.pointsTotal = countPoints(recording.events, domainOf(crashCase));
     this.playSetup();
   }
 
@@ -56,25 +58,27 @@ export class Walk {
     const persist = (offset: number, bytes: Uint8Array): void => this.image.put(offset, bytes);
     let operation = -1;
     let fence = 0;
+    const cut = (): void => visit({ name: { operation, fence }, flight: this.tracker.flight() });
     for (const event of this.recording.events) {
-      if (event.kind === EVENT_MARK) {
-        const index = Math.floor(event.mark / 2);
-        if (event.mark === beginMark(index)) {
-          operation = index;
-          fence = 0;
-          this.begin(index);
-        } else {
-          this.end(index);
-          visit({ name: { operation, fence: -1 }, flight: this.tracker.flight() });
-        }
-        continue;
-      }
-      if (event.kind === EVENT_FENCE && operation >= 0) {
-        visit({ name: { operation, fence }, flight: this.tracker.flight() });
+      const returns = event.kind === EVENT_MARK && event.mark === endMark(operation);
+      if (operation >= 0 && event.kind === EVENT_FENCE) {
+        cut();
         fence++;
+      } else if (returns && this.tracker.undecided) {
+        cut();
       }
       if (event.kind === EVENT_STORE) this.purposes.push(event.purpose);
       this.tracker.add(event, persist);
+      if (event.kind !== EVENT_MARK) continue;
+      if (returns) {
+        this.end(operation);
+        fence = -1;
+        cut();
+      } else {
+        operation++;
+        fence = 0;
+        this.begin(operation);
+      }
     }
   }
 
@@ -97,8 +101,15 @@ export class Walk {
   }
 }
 
-function countPoints(events: readonly PmemEvent[], bodyLength: number): number {
-  const first = events.findIndex((event) => event.kind === EVENT_MARK);
-  const fences = events.slice(first).filter((event) => event.kind === EVENT_FENCE).length;
-  return fences + bodyLength + 1;
+function countPoints(events: readonly PmemEvent[], domain: PersistenceDomain): number {
+  const tracker = trackFlight(domain);
+  let count = 0;
+  let begun = false;
+  for (const event of events) {
+    if (event.kind === EVENT_MARK && event.mark % 2 === 1) count += tracker.undecided ? 2 : 1;
+    else if (event.kind === EVENT_FENCE && begun) count++;
+    begun ||= event.kind === EVENT_MARK;
+    tracker.add(event, () => {});
+  }
+  return count;
 }
