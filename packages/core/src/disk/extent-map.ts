@@ -69,9 +69,12 @@ export class ExtentMap {
     return extent.pblk + lblk - extent.lblk;
   }
 
-  /** The device block behind the extent before `lblk`: where the file would best go on; or 0. */
+  /** The device block behind what is mapped before `lblk`: the best place for it; or 0. */
   goal(lblk: number): number {
-    const before = this.list[this.find(lblk) - 1];
+    const index = this.find(lblk);
+    const here = this.list[index];
+    if (here !== undefined && here.lblk < lblk) return here.pblk + lblk - here.lblk;
+    const before = this.list[index - 1];
     return before === undefined ? 0 : before.pblk + before.length;
   }
 
@@ -120,13 +123,13 @@ export class ExtentMap {
 
   /** Move everything from `first` on by `by` blocks, into a hole. @throws FsError EFBIG */
   shift(first: number, by: number): void {
-    const from = this.split(first);
-    const moved = this.list.slice(from);
-    const last = moved.at(-1);
-    if (last !== undefined && last.lblk + last.length + by > this.lblkMax) {
+    const last = this.list.at(-1);
+    const end = last === undefined ? 0 : last.lblk + last.length;
+    if (end > first && end + by > this.lblkMax) {
       throw new FsError("EFBIG", "blocks behind the end of the file would not fit");
     }
-    for (const extent of moved) extent.lblk += by;
+    const from = this.split(first);
+    for (let index = from; index < this.list.length; index++) this.list[index]!.lblk += by;
     this.join(from, this.list.length);
   }
 

@@ -19,10 +19,12 @@ export const mountOptions: OptionTable = {
 /** @throws CorruptionError */
 export function mount(device: PmemDevice, context: MountContext): PlainFileSystem {
   const sb = readSuperblock(device);
-  const scan = new Scan(device, sb, context.options["alloc"] === "first-fit");
-  const { balloc, findings, inodes, mended } = scan;
+  const firstFit = context.options["alloc"] === "first-fit";
+  const { balloc, findings, inodes, mended } = new Scan(device, sb, firstFit);
   if (findings.length > 0) throw new CorruptionError(findings[0]!);
-  const fs = new PlainFileSystem(device, sb, context, balloc);
+  // A pending rename is done below; read-only, for as long as the mount lasts.
+  const pending = context.readOnly ? sb.pending : [];
+  const fs = new PlainFileSystem(device, { ...sb, pending }, context, balloc);
   for (const inode of inodes.toReversed()) if (inode?.mode === 0) fs.inodesFree.push(inode.ino);
   if (context.readOnly) {
     for (const inode of mended) fs.mended.set(inode.ino, inode);
