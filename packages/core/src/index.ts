@@ -14,11 +14,12 @@ export { Pmem, type SegmentSource } from "./pmem/pmem.ts";
 export { createPmem, ObservedPmem, type PmemOptions } from "./pmem/observed.ts";
 export { Recorder } from "./pmem/recorder.ts";
 export { Bitmap, popcount, type Run } from "./disk/bitmap.ts";
+export { type AttributeFields, readAttributes, writeAttributes } from "./disk/attributes.ts";
 export { crc32c } from "./disk/crc32c.ts";
 export { type Extent, ExtentMap } from "./disk/extent-map.ts";
 export { RunAllocator } from "./disk/run-allocator.ts";
 export { formatUuid, parseUuid, textFromField, textToBytes } from "./disk/text.ts";
-export { flushTwin, readTwin, type Twin } from "./disk/twin.ts";
+export { flushTwin, readTwin, type Twin, type TwinFormat, TwinRecord } from "./disk/twin.ts";
 export { collect, corrupt, readOr, verify } from "./disk/verify.ts";
 export { readWordPair, redoWordPair, storeWordPair, type Word } from "./disk/word-pair.ts";
 export {

@@ -7,7 +7,7 @@ import { crc32c, type Extent, ExtentMap, FsError, type PmemDevice } from "@xipla
 import { PURPOSE_METADATA, SEGMENT_SIZE, sizeOf, verify } from "@xiplab/core";
 import type { BlockAllocator } from "./balloc.ts";
 import { EXTENT, EXTENTS_MAX, INLINE_MAX, INODE, LEAF, LEAF_MAX } from "./format/inode.ts";
-import { seedOf, UNWRITTEN } from "./format/inode.ts";
+import { leavesOf, seedOf, UNWRITTEN } from "./format/inode.ts";
 import { BLOCK_SIZE, LBLK_MAX, pblkToDevByte, type Superblock } from "./geometry.ts";
 
 const EXTENT_SIZE = sizeOf(EXTENT);
@@ -92,10 +92,6 @@ export class Extents extends ExtentMap {
     }
   }
 }
-
-/** Leaves that so many extents need. */
-export const leavesOf = (count: number): number =>
-  count <= INLINE_MAX ? 0 : Math.ceil(count / LEAF_MAX);
 
 function encode(list: readonly Extent[], view: DataView, from: number): void {
   for (const [index, { lblk, length, pblk, unwritten }] of list.entries()) {

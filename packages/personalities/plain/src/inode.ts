@@ -10,11 +10,11 @@
  */
 import { type Clock, flushTwin, type FsCounters, FsError, Inode, type Ino } from "@xiplab/core";
 import { isSymlink, type MountContext, PATH_MAX, type PmemDevice, verify } from "@xiplab/core";
-import { PURPOSE_METADATA, readTwin, SEGMENT_SIZE } from "@xiplab/core";
+import { readAttributes, readTwin, SEGMENT_SIZE, TwinRecord, writeAttributes } from "@xiplab/core";
 import type { BlockAllocator } from "./balloc.ts";
 import type { Directory } from "./dir.ts";
-import { Extents, leavesOf } from "./extents.ts";
-import { INODE, INODE_SIZE, seedOf, UNWRITTEN } from "./format/inode.ts";
+import { Extents } from "./extents.ts";
+import { INODE, INODE_SIZE, INODE_TWIN, leavesOf, seedOf, UNWRITTEN } from "./format/inode.ts";
 import { BLOCK_SIZE, LBLK_MAX, slotToDevByte, type Superblock } from "./geometry.ts";
 
 export class PlainInode extends Inode {
@@ -32,12 +32,6 @@ export class PlainInode extends Inode {
 }
 
 export const SIZE_MAX = LBLK_MAX * BLOCK_SIZE;
-/** What has the same name in memory and in the record. */
-const ATTRIBUTES = [
-  ...(["sequence", "generation", "mode", "flags", "uid", "gid", "nlink", "rdev"] as const),
-  ...(["parentIno", "atimeSec", "mtimeSec", "ctimeSec", "btimeSec"] as const),
-  ...(["atimeNsec", "mtimeNsec", "ctimeNsec", "btimeNsec"] as const),
-];
 /** Bit n: there are files of type n (DT_*). */
 const TYPES = 0b1_0101_0101_0110;
 
@@ -49,14 +43,16 @@ export function readInode(device: PmemDevice, sb: Superblock, ino: Ino): PlainIn
   const where = `inode ${ino}`;
   const slot = slotToDevByte(ino);
   const view = device.view(slot, 2 * INODE_SIZE);
-  const twin = readTwin(view, slot % SEGMENT_SIZE, INODE_SIZE, seedOf(sb.seed, ino));
+  const twin = readTwin(INODE_TWIN, view, slot % SEGMENT_SIZE, seedOf(sb.seed, ino));
   const holds = twin !== null && !(twin.torn && sb.clean);
   verify(holds, "plain inode", where, "checksum", "wrong", "right");
   const { at, torn } = twin!;
   const inode = new PlainInode(ino);
   inode.torn = torn;
   if (at < 0) return inode;
-  for (const name of ATTRIBUTES) inode[name] = INODE[name].get(view, at);
+  readAttributes(INODE, view, at, inode);
+  inode.sequence = INODE.sequence.get(view, at);
+  inode.parentIno = INODE.parentIno.get(view, at);
   if (inode.mode === 0) return inode;
   const size = INODE.size.get(view, at);
   const sizeMax = isSymlink(inode.mode) ? PATH_MAX - 1 : SIZE_MAX;
@@ -70,18 +66,17 @@ export function readInode(device: PmemDevice, sb: Superblock, ino: Ino): PlainIn
 }
 
 /** Filled and copied to the device within one call: no state. */
-const record = new DataView(new ArrayBuffer(INODE_SIZE));
+const record = new TwinRecord(INODE_TWIN);
 
 /** Store the record. It holds after the next fence. */
 export function flushInode(device: PmemDevice, seed: number, inode: PlainInode): void {
   inode.sequence = (inode.sequence + 1) >>> 0;
   inode.timesDirty = false;
-  new Uint8Array(record.buffer).fill(0);
-  for (const name of ATTRIBUTES) INODE[name].set(record, 0, inode[name]);
-  INODE.size.set(record, 0, inode.diskSize);
-  inode.extents.encode(record);
-  const { ino, sequence } = inode;
-  flushTwin(device, slotToDevByte(ino), record, sequence, seedOf(seed, ino), PURPOSE_METADATA);
+  writeAttributes(INODE, record.view, 0, inode);
+  INODE.parentIno.set(record.view, 0, inode.parentIno);
+  INODE.size.set(record.view, 0, inode.diskSize);
+  inode.extents.encode(record.view);
+  flushTwin(device, slotToDevByte(inode.ino), record, inode.sequence, seedOf(seed, inode.ino));
 }
 
 /** What the layers of a mount share. */

@@ -68,7 +68,8 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
   }
 
   setSize(mapping: Mapping, newSize: number): void {
-    this.xipConvert(mapping, 0, 0, newSize);
+    mapping.inode.publishSize(newSize);
+    this.updateInode(mapping.inode as PlainInode);
   }
 
   xipStage(mapping: Mapping, pos: number, length: number, out: XipRange): void {

@@ -147,8 +147,7 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
   }
 
   private index(directory: PlainInode): Directory {
-    directory.index ??= readDirectory(this.device, this.sb, directory);
-    return directory.index;
+    return (directory.index ??= readDirectory(this.device, this.sb, directory));
   }
 
   /** Put a name where it has room, without its head word, and flush it. Returns its first unit. */

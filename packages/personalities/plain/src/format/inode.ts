@@ -2,7 +2,7 @@
  * The inode table: for each inode the two copies of its record (`twin.ts` of core), so that any
  * number of its fields changes at once, or not at all.
  */
-import { bytes, i64le, type Ino, pad, struct, u16le, u32le, u64le } from "@xiplab/core";
+import { bytes, i64le, type Ino, pad, sizeOf, struct, u16le, u32le, u64le } from "@xiplab/core";
 
 export const INODE_SIZE = 256;
 export const SLOT_SIZE = 2 * INODE_SIZE;
@@ -46,6 +46,17 @@ export const UNWRITTEN = 0x80000000;
 export const LEAF = struct("plain leaf", 16, { checksum: u32le(0x0), reserved: pad(0x4, 12) });
 export const LEAF_MAX = 340;
 export const EXTENTS_MAX = 40 * LEAF_MAX;
+
+/** Leaves that so many extents take. */
+export const leavesOf = (count: number): number =>
+  count <= INLINE_MAX ? 0 : Math.ceil(count / LEAF_MAX);
+
+/** What of `map` is not used is not written: it holds whatever was there before. */
+function lengthOf(view: DataView, at: number): number {
+  const count = INODE.extentCount.get(view, at);
+  return INODE.map.offset + (count <= INLINE_MAX ? count * sizeOf(EXTENT) : leavesOf(count) * 4);
+}
+export const INODE_TWIN = { size: INODE_SIZE, lengthOf };
 
 /** The seed of the checksums of inode `ino`. */
 export const seedOf = (volumeSeed: number, ino: number): number => (volumeSeed ^ ino) >>> 0;
