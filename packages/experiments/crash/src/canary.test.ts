@@ -6,8 +6,10 @@
 import { plain } from "@xiplab/plain";
 import { describe, expect, it } from "vitest";
 import {
+  FsError,
   GXM_ALLOC,
   GXM_CREATE,
+  type MountContext,
   PAGE_SIZE,
   type Personality,
   type PmemDevice,
@@ -66,6 +68,15 @@ class NoFlushOf extends ForwardingDevice {
   }
 }
 
+/** Once mounted: flushes of inode records, what is longer than a word and before the data, are not
+ * there. */
+class NoFlushOfRecords extends ForwardingDevice {
+  dataStart = 0;
+  override flush(offset: number, length: number): void {
+    if (length <= 8 || offset >= this.dataStart) super.flush(offset, length);
+  }
+}
+
 /** No flush at all: right under eadr, wrong under adr. */
 class NoFlush extends ForwardingDevice {
   override flush(): void {}
@@ -73,7 +84,14 @@ class NoFlush extends ForwardingDevice {
 
 const noFence = onDevice(plain, (device) => new NoFenceAfterNonTemporal(device));
 const noHeadFlush = onDevice(plain, (device) => new NoFlushOf(device, 8));
-const noRecordFlush = onDevice(plain, (device) => new NoFlushOf(device, 256));
+const noRecordFlush = Object.assign(Object.create(plain) as Personality, {
+  mount: (inner: PmemDevice, context: MountContext) => {
+    const device = new NoFlushOfRecords(inner);
+    const fs = plain.mount(device, context);
+    device.dataStart = device.size - fs.statfs().blocks * fs.blockSize;
+    return fs;
+  },
+});
 const noPageFlush = onDevice(plain, (device) => new NoFlushOf(device, PAGE_SIZE));
 const noFlush = onDevice(plain, (device) => new NoFlush(device));
 const forwarded = withOperations(
@@ -106,6 +124,20 @@ const renameInSteps = withOperations(plain, (fs) => ({
     fs.unlink(oldDirectory, oldName, inode);
   },
 }));
+
+/** Looks sound, but nothing can be made on it once it has been recovered. */
+const uselessRecovery = Object.assign(Object.create(plain) as Personality, {
+  mount: (device: PmemDevice, context: MountContext) => {
+    const { clean } = plain.check(device);
+    const fs = plain.mount(device, context);
+    const create = (): never => {
+      throw new FsError("EIO", "the allocator was not rebuilt");
+    };
+    return clean ? fs : Object.assign(fs, { create });
+  },
+});
+
+const neverClean = withOperations(plain, (fs) => ({ unmount: () => fs.sync() }));
 
 const canaries: Canary[] = [
   {
@@ -154,6 +186,22 @@ const canaries: Canary[] = [
     steps: "append",
     unwritten: "own",
     verdict: "lost",
+    cause: "logic",
+  },
+  {
+    bug: "a recovery that leaves nothing to be made",
+    personality: uselessRecovery,
+    steps: "log",
+    unwritten: "zero",
+    verdict: "broken",
+    cause: "logic",
+  },
+  {
+    bug: "an unmount that marks nothing clean",
+    personality: neverClean,
+    steps: "log",
+    unwritten: "zero",
+    verdict: "broken",
     cause: "logic",
   },
   {

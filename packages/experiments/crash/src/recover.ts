@@ -1,13 +1,18 @@
 /**
- * What a crash state turns into: mount (which recovers), read everything, unmount, check.
+ * What a crash state turns into: mount (which recovers), read everything, make and remove a file,
+ * unmount, check.
  *
  * Whatever is thrown on the way is a finding about the state, the failed assertions of core and of
  * the personality included: this is the one place that catches them, because a design that runs
  * into its own assertions after a power cut has lost the file system as well.
  */
 import {
+  FsError,
   type Name,
+  O_CREAT,
+  O_EXCL,
   O_RDONLY,
+  O_WRONLY,
   type Pmem,
   type Stat,
   Task,
@@ -54,11 +59,16 @@ export function recover(device: Pmem, crashCase: CrashCase): Recovered {
   const mounted = vfs as Vfs | null;
   if (mounted === null) return { tree, findings };
   step("cannot be read", () => (tree = readTree(mounted)));
-  step("cannot be unmounted", () => mounted.unmount());
+  step("cannot be used", () => useIt(mounted));
+  const unmounted = step("cannot be unmounted", () => mounted.unmount());
   step("cannot be checked", () => {
-    for (const corruption of crashCase.personality.check(device).findings) {
+    const report = crashCase.personality.check(device);
+    for (const corruption of report.findings) {
       const found = describeCorruption(corruption);
       findings.push({ verdict: "broken", path: null, what: "check finds", found });
+    }
+    if (unmounted && !report.clean) {
+      findings.push({ verdict: "broken", path: null, what: "is not clean after an unmount" });
     }
   });
   return { tree, findings };
@@ -85,6 +95,28 @@ function readTree(vfs: Vfs): FoundTree {
     for (const name of task.readdir(path as Name)) pending.push(joinPath(path, name));
   }
   return tree;
+}
+
+const PROBE_NAME = "/.crash-probe" as Name;
+const PROBE = new Uint8Array(100).fill(1);
+
+/**
+ * Make a file, write it, remove it: what recovery rebuilt in memory is good for more than reading,
+ * and `check` afterwards sees what it did to the others. No space is no finding.
+ */
+function useIt(vfs: Vfs): void {
+  const task = new Task(vfs);
+  try {
+    const file = task.open(PROBE_NAME, O_CREAT | O_EXCL | O_WRONLY, 0o600);
+    try {
+      task.pwrite(file, PROBE, 0, PROBE.length, 0);
+    } finally {
+      task.close(file);
+      task.unlink(PROBE_NAME);
+    }
+  } catch (error) {
+    if (!(error instanceof FsError) || error.code !== "ENOSPC") throw error;
+  }
 }
 
 function readName(
