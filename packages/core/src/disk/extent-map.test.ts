@@ -1,7 +1,7 @@
 /** Proves the extent map against a plain array with one entry per block, by random edits. */
 import { expect, test } from "vitest";
 import { FsError } from "../spec/errors.ts";
-import { ExtentMap } from "./extent-map.ts";
+import { ExtentMap, INDEX_END } from "./extent-map.ts";
 
 const BLOCKS = 60;
 
@@ -119,11 +119,11 @@ test("an edit names what changed", () => {
   const map = new ExtentMap(1000, 1000);
   for (let lblk = 0; lblk < 100; lblk += 2) map.insert(lblk, 1, 5000 + lblk * 3, true);
   map.settle();
-  expect([map.changedFrom, map.changedEnd]).toEqual([Infinity, 0]);
+  expect([map.changedFrom, map.changedEnd]).toEqual([INDEX_END, 0]);
   map.convert(20, 21, false);
   expect([map.changedFrom, map.changedEnd]).toEqual([10, 11]);
   map.insert(900, 1, 3, false);
-  expect([map.changedFrom, map.changedEnd]).toEqual([10, Infinity]);
+  expect([map.changedFrom, map.changedEnd]).toEqual([10, INDEX_END]);
 });
 
 test("extents are no longer than allowed", () => {

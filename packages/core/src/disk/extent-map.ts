@@ -20,10 +20,16 @@ export interface Extent {
   unwritten: boolean;
 }
 
+/** An index behind all others. Not Infinity: V8 would keep it, and so the field, in a box. */
+export const INDEX_END = 2 ** 30;
+
+/** For each length of files, what stands behind the last extent: one object for all maps. */
+const behinds = new Map<number, Readonly<Extent>>();
+
 export class ExtentMap {
-  readonly list: Extent[] = [];
+  list: Extent[] = [];
   /** Indices that differ from those at the last `settle`: [changedFrom, changedEnd). */
-  changedFrom = Infinity;
+  changedFrom = INDEX_END;
   changedEnd = 0;
   private readonly lblkMax: number;
   private readonly lengthMax: number;
@@ -36,7 +42,7 @@ export class ExtentMap {
   constructor(lblkMax: number, lengthMax: number) {
     this.lblkMax = lblkMax;
     this.lengthMax = lengthMax;
-    this.behind = { lblk: lblkMax, length: 0, pblk: 0, unwritten: false };
+    this.behind = behindOf(lblkMax);
     this.last = this.behind;
   }
 
@@ -135,7 +141,7 @@ export class ExtentMap {
 
   /** Forget what changed: the medium has it. */
   settle(): void {
-    this.changedFrom = Infinity;
+    this.changedFrom = INDEX_END;
     this.changedEnd = 0;
   }
 
@@ -167,8 +173,12 @@ export class ExtentMap {
 
   private splice(index: number, removed: number, ...added: Extent[]): Extent[] {
     // Where the number changes, all that follow get another index.
-    this.changed(index, added.length === removed ? index + removed : Infinity);
-    return this.list.splice(index, removed, ...added);
+    this.changed(index, added.length === removed ? index + removed : INDEX_END);
+    const { list } = this;
+    if (removed < list.length) return this.list.splice(index, removed, ...added);
+    // An array of its own size: one that grows has room for 16 more, and most files have one extent.
+    this.list = added;
+    return list;
   }
 
   private changed(from: number, end: number): void {
@@ -176,4 +186,13 @@ export class ExtentMap {
     this.changedFrom = Math.min(this.changedFrom, from);
     this.changedEnd = Math.max(this.changedEnd, end);
   }
+}
+
+function behindOf(lblkMax: number): Readonly<Extent> {
+  let behind = behinds.get(lblkMax);
+  if (behind === undefined) {
+    behind = { lblk: lblkMax, length: 0, pblk: 0, unwritten: false };
+    behinds.set(lblkMax, behind);
+  }
+  return behind;
 }

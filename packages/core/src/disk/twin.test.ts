@@ -2,21 +2,22 @@
 import { expect, test } from "vitest";
 import { Pmem } from "../pmem/pmem.ts";
 import { PURPOSE_METADATA } from "../spec/device.ts";
-import { flushTwin, readTwin, type Twin } from "./twin.ts";
+import { flushTwin, readTwin, type Twin, type TwinFormat, TwinRecord } from "./twin.ts";
 
 const SIZE = 64;
 const AT = 4096;
 const SEED = 99;
+const FORMAT: TwinFormat = { size: SIZE, lengthOf: () => SIZE };
 
 function update(device: Pmem, sequence: number): void {
-  const record = new DataView(new ArrayBuffer(SIZE));
-  for (let at = 8; at < SIZE; at += 4) record.setUint32(at, sequence * 1000 + at);
-  flushTwin(device, AT, record, sequence, SEED, PURPOSE_METADATA);
+  const record = new TwinRecord(FORMAT);
+  for (let at = 8; at < SIZE; at += 4) record.view.setUint32(at, sequence * 1000 + at);
+  flushTwin(device, AT, record, sequence, SEED);
   device.fence();
 }
 
 const read = (device: Pmem, seed = SEED): Twin | null =>
-  readTwin(device.view(AT, 2 * SIZE), AT, SIZE, seed);
+  readTwin(FORMAT, device.view(AT, 2 * SIZE), AT, seed);
 
 test("the newest of two copies, the first update being copy 1", () => {
   const device = new Pmem(8192);
@@ -73,9 +74,26 @@ test("a record of another place or owner does not hold", () => {
   update(device, 1);
   expect(read(device, SEED + 1)).toEqual({ at: -1, torn: true });
   // Number 2 in the place of copy 1.
-  const record = new DataView(new ArrayBuffer(SIZE));
   const other = new Pmem(8192);
-  flushTwin(other, AT, record, 2, SEED, PURPOSE_METADATA);
+  flushTwin(other, AT, new TwinRecord(FORMAT), 2, SEED);
   device.store(AT + SIZE, other.directAccess(AT, SIZE), 0, SIZE, PURPOSE_METADATA);
   expect(read(device)).toEqual({ at: -1, torn: true });
+});
+
+test("a record that says how long it is: what is behind it is not stored, and may be anything", () => {
+  const format: TwinFormat = { size: SIZE, lengthOf: (view, at) => view.getUint8(at + 8) };
+  const device = new Pmem(8192);
+  const record = new TwinRecord(format);
+  record.view.setUint8(8, 24);
+  record.view.setUint8(40, 77);
+  const { bytes } = device.counters;
+  const before = bytes[PURPOSE_METADATA]!;
+  flushTwin(device, AT, record, 1, SEED);
+  expect(bytes[PURPOSE_METADATA]! - before).toBe(24);
+  expect(device.view(AT, 2 * SIZE).getUint8(AT + SIZE + 40)).toBe(0);
+  device.store(AT + SIZE + 40, new Uint8Array(1).fill(9), 0, 1, PURPOSE_METADATA);
+  expect(readTwin(format, device.view(AT, 2 * SIZE), AT, SEED)?.at).toBe(AT + SIZE);
+  // A length that damage made is no reason to read elsewhere.
+  device.store(AT + SIZE + 8, new Uint8Array(1).fill(255), 0, 1, PURPOSE_METADATA);
+  expect(readTwin(format, device.view(AT, 2 * SIZE), AT, SEED)).toEqual({ at: -1, torn: true });
 });

@@ -392,7 +392,7 @@ describe("mapped files", () => {
     expect(after.subarray(2 * PAGE, 2 * PAGE + 8)).toEqual(new Uint8Array(8));
     expect([...inode.mapping.dirty!]).toEqual([2]);
     region.unmap();
-    expect(inode.mapping.regions.size).toBe(0);
+    expect(inode.mapping.regions?.size).toBe(0);
   });
 
   it("refuse MAP_SYNC", () => {

@@ -37,7 +37,7 @@ export class CacheRegion implements MappedRegion {
     this.pos = pos;
     this.length = length;
     this.options = options;
-    inode.mapping.regions.add(this);
+    (inode.mapping.regions ??= new Set()).add(this);
   }
 
   load(offset: number, target: Uint8Array, start: number, length: number): void {
@@ -75,7 +75,7 @@ export class CacheRegion implements MappedRegion {
   }
 
   unmap(): void {
-    this.inode.mapping.regions.delete(this);
+    this.inode.mapping.regions?.delete(this);
     this.copies.clear();
   }
 

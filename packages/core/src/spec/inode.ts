@@ -99,7 +99,10 @@ export class Inode {
 
   /** Set the times in `which` (ATIME | MTIME | CTIME) to now, in memory. */
   touch(which: number, clock: Clock): void {
-    const { sec, nsec } = clock.now();
+    const time = clock.now();
+    const { sec } = time;
+    // As an integer: V8 would box what a clock worked out in floating point, four times per inode.
+    const nsec = time.nsec | 0;
     if (which & ATIME) {
       this.atimeSec = sec;
       this.atimeNsec = nsec;
@@ -122,8 +125,9 @@ export class Inode {
  */
 export class Mapping {
   readonly inode: Inode;
-  /** Regions that programs mapped, so that truncation and new blocks can revoke their pages. */
-  readonly regions = new Set<RevocableRegion>();
+  /** Regions that programs mapped, so that truncation and new blocks can revoke their pages. Made at
+   * first use: few files of many are ever mapped. */
+  regions: Set<RevocableRegion> | null = null;
   /**
    * Page indices that are newer than the medium: with stores through a mapping that are not flushed
    * (XIP), or with dirty folios (page cache). Made at first use.

@@ -126,7 +126,7 @@ function isDroppable(inode: Inode): boolean {
 /** Data in memory alone: writing it back may fail, and here nobody could be told. */
 function isDirty(inode: Inode): boolean {
   const { mapping } = inode;
-  if (mapping.regions.size > 0) return true;
+  if (mapping.regions !== null && mapping.regions.size > 0) return true;
   if (mapping.dirty !== null && mapping.dirty.size > 0) return true;
   if (mapping.folios !== null) {
     for (const folio of mapping.folios.values()) if (folio.dirty !== 0) return true;

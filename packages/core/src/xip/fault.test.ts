@@ -225,7 +225,7 @@ describe("flushing", () => {
     const region = operations.map(inode, 0, PAGE, SHARED);
     region.store(0, pattern(1, 8), 0, 8);
     region.unmap();
-    expect(inode.mapping.regions.size).toBe(0);
+    expect(inode.mapping.regions?.size).toBe(0);
     operations.fsync(inode, false);
     expect(survivor(fs, inode, watch.nothing()).subarray(0, 8)).toEqual(pattern(1, 8));
   });

@@ -86,7 +86,7 @@ export function xipWriteback(
     assert(range.length === PAGE_SIZE, "a page is one block");
     backing.device.flush(range.offset, PAGE_SIZE);
     // Before the mark goes: a store after this must fault, and mark the page again.
-    for (const region of mapping.regions) region.protect(index, index + 1);
+    for (const region of mapping.regions ?? []) region.protect(index, index + 1);
     mapping.dirty.delete(index);
     flushed++;
   }

@@ -110,6 +110,6 @@ export function zeroEdges(
 
 /** Drop the translations of the pages that [pos, end) touches, in every region of the file. */
 export function revokePages(mapping: Mapping, first: number, end: number): void {
-  if (mapping.regions.size === 0) return;
+  if (mapping.regions === null) return;
   for (const region of mapping.regions) region.revoke(first, end);
 }

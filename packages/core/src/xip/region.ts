@@ -55,7 +55,7 @@ export class XipRegion implements MappedRegion {
     this.pos = pos;
     this.length = length;
     this.options = options;
-    inode.mapping.regions.add(this);
+    (inode.mapping.regions ??= new Set()).add(this);
   }
 
   load(offset: number, target: Uint8Array, start: number, length: number): void {
@@ -104,7 +104,7 @@ export class XipRegion implements MappedRegion {
 
   /** Stores that were not flushed stay marked: a later fsync of the file finds them. */
   unmap(): void {
-    this.inode.mapping.regions.delete(this);
+    this.inode.mapping.regions?.delete(this);
     this.pages.clear();
   }
 
