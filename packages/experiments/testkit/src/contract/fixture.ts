@@ -2,6 +2,7 @@
 import {
   type FiemapExtent,
   FsError,
+  type Ino,
   type MappedRegion,
   type MapOptions,
   type Name,
@@ -111,6 +112,7 @@ export class Fixture {
       for (let length = MIB; length >= 1;) {
         const written = this.putSome(file, pos, pattern(9, pos, length));
         pos += written;
+        holds(pos <= this.device.size, "more was taken than there is", ADVICE_FULL);
         if (written < length) length = Math.floor(length / 4);
       }
       // What was promised for metadata and not needed is free again.
@@ -145,6 +147,17 @@ export class Fixture {
 
   stat(path: string): Stat {
     return this.task.stat(n(path));
+  }
+
+  /** The number of the directory that a directory stands in, asked by number alone. */
+  parentOf(ino: number): number {
+    const { vfs } = this.volume;
+    const inode = vfs.iget(ino as Ino);
+    const parent = vfs.lookup(USERS.root, inode, n(".."));
+    const found = parent.ino;
+    vfs.forget(parent);
+    vfs.forget(inode);
+    return found;
   }
 
   names(path: string): string[] {
@@ -237,6 +250,7 @@ export class Fixture {
 export const n = (path: string): Name => nameFromUtf8(path);
 
 const ADVICE_WRITE = "getXipMem or reserve refuses blocks that statfs calls free";
+const ADVICE_FULL = "getXipMem, xipStage and reserve throw ENOSPC where nothing is left";
 const ADVICE_RECOVERY = "mount must mend what a power cut may leave, so that check is content";
 const ADVICE_CHECK =
   "either an operation of this test leaves the medium inconsistent, unmount does not write " +

@@ -1,5 +1,6 @@
 /** Step 4: what an inode is: attributes, links, other types than files, files without names. */
 import {
+  type Ino,
   type Name,
   O_EXCL,
   O_RDONLY,
@@ -32,6 +33,7 @@ export const attributeCases: Group<Case> = {
     { name: "set-group-id directories hand their group down", run: setgidDirectory },
     { name: "sticky directories protect names", run: stickyDirectory },
     { name: "permissions bind everybody but root", run: permissions },
+    { name: "inodes by number, and generations", run: byNumber },
   ],
 };
 
@@ -191,6 +193,25 @@ function permissions(f: Fixture): void {
   fails("EPERM", () => bob.chmod(n("/f"), 0o777), advice);
   fails("EACCES", () => bob.mkdir(n("/d")), advice);
   bytesEqual(f.content("/f"), pattern(1, 0, 10), "root may read everything");
+}
+
+/** What a face keeps that gives numbers to others, such as a kernel. */
+function byNumber(f: Fixture): void {
+  const { vfs } = f.volume;
+  f.create("/f", pattern(1, 0, 10));
+  const { ino } = f.stat("/f");
+  const inode = vfs.iget(ino as Ino);
+  const { generation } = inode;
+  vfs.forget(inode);
+  f.task.unlink(n("/f"));
+  fails("ESTALE", () => vfs.iget(ino as Ino), "iget of a free inode");
+  fails("ESTALE", () => vfs.iget((2 ** 31) as Ino), "iget of a number that there is not");
+  for (let index = 0; index < 50; index++) f.create(`/g${index}`);
+  for (let index = 0; index < 50; index++) {
+    if (f.stat(`/g${index}`).ino !== ino) continue;
+    const advice = "an inode number that is used again gets another generation";
+    fails("ESTALE", () => vfs.iget(ino as Ino, generation), advice);
+  }
 }
 
 export const linkCases: Group<Case> = {

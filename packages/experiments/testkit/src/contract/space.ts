@@ -6,6 +6,7 @@ import { bytesEqual, equal, holds, succeeds } from "./expect.ts";
 import { BLOCK, type Fixture, KIB, n } from "./fixture.ts";
 
 const MANY = 100_000;
+const PROMISES = "reserve promises data blocks and the metadata for them, or throws ENOSPC";
 
 export const statfsCases: Group<Case> = {
   title: "statfs",
@@ -122,6 +123,7 @@ function promisesKept(f: Fixture, count: number): void {
   const sizes = files.map(() => 0);
   let isFull = false;
   for (let round = 0; !isFull; round++) {
+    holds(round * count * BLOCK <= f.device.size, "more was taken than there is", PROMISES);
     for (const [index, file] of files.entries()) {
       // Scattered, so that extents cannot be merged: metadata needs room too.
       const pos = round * 3 * BLOCK + index * 100;
@@ -130,8 +132,7 @@ function promisesKept(f: Fixture, count: number): void {
       sizes[index] = pos + 700;
     }
   }
-  const advice = "reserve promises data blocks and the metadata for them, or throws ENOSPC";
-  for (const file of files) succeeds(() => f.task.fsync(file), advice);
+  for (const file of files) succeeds(() => f.task.fsync(file), PROMISES);
   for (const [index, size] of sizes.entries()) {
     const last = f.get(files[index]!, size - 700, 700);
     bytesEqual(last, pattern(index, size - 700, 700), "what was written can be read");

@@ -118,6 +118,7 @@ function mknodOperation({ dice, found }: Draw): OperationBody {
     op: "mknod",
     path: somePath(dice, found),
     mode: type | dice.pick(FILE_MODES),
-    rdev: dice.pick([0, 0x103, 0x801, 0xfff_ff]),
+    // A character device 0:0 is a whiteout to Linux, which everybody may make.
+    rdev: dice.pick([0x103, 0x801, 0xfff_ff]),
   };
 }
