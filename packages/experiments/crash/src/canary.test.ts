@@ -231,6 +231,15 @@ const verdictsOf = (result: CrashResult): Record<VerdictName, number> => ({
 });
 const NOTHING = { lost: 0, stale: 0, broken: 0 };
 
+/** Verdicts of the harness without a bug, once for each piece of work. */
+const sound = new Map<string, Record<VerdictName, number>>();
+function soundVerdicts(canary: Canary): Record<VerdictName, number> {
+  const key = `${canary.steps} ${canary.unwritten}`;
+  const known = sound.get(key) ?? verdictsOf(exploreCrash(caseOf(forwarded, canary)));
+  sound.set(key, known);
+  return known;
+}
+
 describe.each(canaries)("$bug", (canary) => {
   const result = exploreCrash(caseOf(canary.personality, canary));
 
@@ -246,7 +255,7 @@ describe.each(canaries)("$bug", (canary) => {
   });
 
   it("is acquitted in the same harness without the bug", () => {
-    expect(verdictsOf(exploreCrash(caseOf(forwarded, canary)))).toEqual(NOTHING);
+    expect(soundVerdicts(canary)).toEqual(NOTHING);
   });
 });
 

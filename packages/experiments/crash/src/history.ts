@@ -218,7 +218,7 @@ function applyChange(version: Uint8Array, change: Change): Uint8Array {
 }
 
 /** HOT: once for every file of every crash state. */
-export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && nextDifference(a, b, 0) === a.length;
 }
 

@@ -52,7 +52,7 @@ export interface Recording {
  * of lines come up. */
 const PROBE_STEP = 67;
 
-export const beginMark = (operation: number): number => 2 * operation;
+const beginMark = (operation: number): number => 2 * operation;
 export const endMark = (operation: number): number => 2 * operation + 1;
 
 /**

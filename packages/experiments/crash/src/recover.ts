@@ -149,6 +149,6 @@ function readContent(task: Task, path: Name, stat: Stat): Uint8Array {
 }
 
 /** The name and message of anything that was thrown. */
-export function errorText(error: unknown): string {
+function errorText(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

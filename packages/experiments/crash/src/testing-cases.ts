@@ -22,12 +22,12 @@ export interface Steps {
 
 type File = string | number;
 export const create = (path: string): Operation => ({ op: "create", path, mode: 0o644 });
-export const mkdir = (path: string): Operation => ({ op: "mkdir", path, mode: 0o755 });
-export const unlink = (path: string): Operation => ({ op: "unlink", path });
+const mkdir = (path: string): Operation => ({ op: "mkdir", path, mode: 0o755 });
+const unlink = (path: string): Operation => ({ op: "unlink", path });
 export const fsync = (file: File): Operation => ({ op: "fsync", file });
-export const close = (slot: number): Operation => ({ op: "close", slot });
-export const truncate = (file: File, size: number): Operation => ({ op: "truncate", file, size });
-export const open = (path: string, flags: number): Operation => ({
+const close = (slot: number): Operation => ({ op: "close", slot });
+const truncate = (file: File, size: number): Operation => ({ op: "truncate", file, size });
+const open = (path: string, flags: number): Operation => ({
   op: "open",
   slot: 0,
   path,
@@ -41,7 +41,7 @@ export const write = (file: File, pos: number | null, length: number, seed: numb
   length,
   seed,
 });
-export const allocate = (file: File, mode: number, pos: number, length: number): Operation => ({
+const allocate = (file: File, mode: number, pos: number, length: number): Operation => ({
   op: "fallocate",
   file,
   mode,

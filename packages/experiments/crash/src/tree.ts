@@ -49,7 +49,7 @@ export function attributesText(
   return `${text}, xattrs ${sorted.join(" ")}`;
 }
 
-export function hex(bytes: Uint8Array): string {
+function hex(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
   return text;
