@@ -21,7 +21,13 @@ export { RunAllocator } from "./disk/run-allocator.ts";
 export { formatUuid, parseUuid, textFromField, textToBytes } from "./disk/text.ts";
 export { flushTwin, readTwin, type Twin, type TwinFormat, TwinRecord } from "./disk/twin.ts";
 export { collect, corrupt, readOr, verify } from "./disk/verify.ts";
-export { readWordPair, redoWordPair, storeWordPair, type Word } from "./disk/word-pair.ts";
+export {
+  readWordPair,
+  redoWordPair,
+  storeWordPair,
+  type Word,
+  WORD_PAIR,
+} from "./disk/word-pair.ts";
 export {
   bytes,
   describe,

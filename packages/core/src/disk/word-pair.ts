@@ -7,16 +7,12 @@
  *   words → flush, fence
  *   no intent → flush, fence
  *
- *   0x0 checksum u32le (of what follows)   0x8 at u64le, low u32le, high u32le   0x18 the same
- *
- * There is no intent where `at` of the first word is 0, or where the checksum does not hold: that
- * of an intent which was cut short.
  */
 import { type PmemDevice, PURPOSE_JOURNAL, type Purpose, SEGMENT_SIZE } from "../spec/device.ts";
 import { LINE_SIZE } from "../spec/units.ts";
 import { assert } from "../spec/errors.ts";
 import { crc32c } from "./crc32c.ts";
-import { struct, u32le, u64le } from "./struct.ts";
+import { pad, sizeOf, struct, u32le, u64le } from "./struct.ts";
 
 /** A word to store: two halves, and the device byte that they go to. */
 export interface Word {
@@ -25,10 +21,23 @@ export interface Word {
   readonly high: number;
 }
 
-const WORD = struct("word", 16, { at: u64le(0x0), low: u32le(0x8), high: u32le(0xc) });
-const PLACES = [0x8, 0x18];
-/** Bytes of an intent. It has a cache line for itself. */
-const SIZE = 0x28;
+/**
+ * An intent. It has a cache line for itself. The checksum is of all behind it. There is no intent
+ * where `firstAt` is 0, or where the checksum does not hold: that of one which was cut short.
+ */
+export const WORD_PAIR = struct("word pair", 0x28, {
+  reserved: pad(0x00, 4),
+  checksum: u32le(0x04),
+  firstAt: u64le(0x08),
+  firstLow: u32le(0x10),
+  firstHigh: u32le(0x14),
+  secondAt: u64le(0x18),
+  secondLow: u32le(0x20),
+  secondHigh: u32le(0x24),
+});
+const SIZE = sizeOf(WORD_PAIR);
+
+const checksumOf = (view: DataView, at: number): number => crc32c(view, at + 8, SIZE - 8);
 
 /** Store both words, or none, durably. `intentAt` is the device byte of a line for intents. */
 export function storeWordPair(
@@ -40,13 +49,15 @@ export function storeWordPair(
   assert(intentAt % LINE_SIZE === 0, "an intent has a line");
   const bytes = new Uint8Array(SIZE);
   const view = new DataView(bytes.buffer);
-  for (const [index, { at, low, high }] of words.entries()) {
-    assert(at > 0, "a word has a place");
-    WORD.at.set(view, PLACES[index]!, at);
-    WORD.low.set(view, PLACES[index]!, low);
-    WORD.high.set(view, PLACES[index]!, high);
-  }
-  view.setUint32(0, crc32c(view, PLACES[0]!, SIZE - PLACES[0]!), true);
+  const [first, second] = words;
+  assert(first.at > 0, "a word has a place");
+  WORD_PAIR.firstAt.set(view, 0, first.at);
+  WORD_PAIR.firstLow.set(view, 0, first.low);
+  WORD_PAIR.firstHigh.set(view, 0, first.high);
+  WORD_PAIR.secondAt.set(view, 0, second.at);
+  WORD_PAIR.secondLow.set(view, 0, second.low);
+  WORD_PAIR.secondHigh.set(view, 0, second.high);
+  WORD_PAIR.checksum.set(view, 0, checksumOf(view, 0));
   device.store(intentAt, bytes, 0, SIZE, PURPOSE_JOURNAL);
   // COMMIT POINT: the intent holds. It is durable before any of its words is.
   device.persist(intentAt, SIZE);
@@ -57,13 +68,18 @@ export function storeWordPair(
 export function readWordPair(device: PmemDevice, intentAt: number): Word[] {
   const view = device.view(intentAt, SIZE);
   const from = intentAt % SEGMENT_SIZE;
-  const words = PLACES.map((place) => ({
-    at: WORD.at.get(view, from + place),
-    low: WORD.low.get(view, from + place),
-    high: WORD.high.get(view, from + place),
-  }));
-  const checksum = crc32c(view, from + PLACES[0]!, SIZE - PLACES[0]!);
-  return words[0]!.at !== 0 && view.getUint32(from, true) === checksum ? words : [];
+  const first = {
+    at: WORD_PAIR.firstAt.get(view, from),
+    low: WORD_PAIR.firstLow.get(view, from),
+    high: WORD_PAIR.firstHigh.get(view, from),
+  };
+  const second = {
+    at: WORD_PAIR.secondAt.get(view, from),
+    low: WORD_PAIR.secondLow.get(view, from),
+    high: WORD_PAIR.secondHigh.get(view, from),
+  };
+  const holds = WORD_PAIR.checksum.get(view, from) === checksumOf(view, from);
+  return holds && first.at !== 0 ? [first, second] : [];
 }
 
 /** Store the words of an intent, and remove it. Whoever recovers has verified where they go. */
@@ -79,7 +95,7 @@ export function redoWordPair(
   }
   // The words are durable before the intent goes.
   device.fence();
-  device.storeU64(intentAt + PLACES[0]!, 0, 0, PURPOSE_JOURNAL);
+  device.storeU64(intentAt + WORD_PAIR.firstAt.offset, 0, 0, PURPOSE_JOURNAL);
   // It is gone before the words change again.
-  device.persist(intentAt + PLACES[0]!, 8);
+  device.persist(intentAt + WORD_PAIR.firstAt.offset, 8);
 }

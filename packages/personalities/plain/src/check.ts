@@ -60,6 +60,8 @@ export class Scan {
         }
       });
     }
+    // Where a name cannot be read, nothing follows from its absence.
+    if (this.findings.length > 0) return;
     this.inodes.forEach((inode) => collect(this.findings, () => this.judge(inode!)));
   }
 

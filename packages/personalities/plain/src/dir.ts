@@ -65,7 +65,7 @@ export function readDirectory(device: PmemDevice, sb: Superblock, inode: PlainIn
       verify(shaped, "plain dirent", block + at, "tail", tail, "a length that fits, and a type");
       const name = readName(bytes.subarray(at), length);
       const legal = !/^\.\.?$|[/\0]/.test(name) && !directory.names.has(name);
-      verify(legal, "plain dirent", block + at, "name", name, "a legal name, once");
+      verify(legal, "plain dirent", block + at, "name", JSON.stringify(name), "legal, once");
       directory.put(name, unit, ino, tail);
     }
   }
