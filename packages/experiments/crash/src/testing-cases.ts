@@ -15,7 +15,7 @@ import {
 } from "@xiplab/core";
 import type { Operation } from "@xiplab/testkit";
 
-export interface Steps {
+interface Steps {
   readonly setup: readonly Operation[];
   readonly body: readonly Operation[];
 }

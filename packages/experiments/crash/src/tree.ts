@@ -6,7 +6,7 @@ import { isDevice, isDirectory, isSymlink } from "@xiplab/core";
 import type { ModelFs, ModelNode } from "@xiplab/testkit";
 
 /** One name of the model. */
-export interface ModelName {
+interface ModelName {
   /** The file behind the name: its history is kept by this identity. */
   readonly node: ModelNode;
   /** The legal attributes; more than one only in the midst of an operation that is not atomic. */
