@@ -87,6 +87,12 @@ export class CacheRegion implements MappedRegion {
     }
   }
 
+  discard(first: number, end: number): void {
+    for (const index of this.copies.keys()) {
+      if (index >= first && index < end) this.copies.delete(index);
+    }
+  }
+
   /** Every store dirties its folio: there is no permission to take away. */
   protect(): void {}
 

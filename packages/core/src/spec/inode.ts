@@ -145,6 +145,8 @@ export class Mapping {
 export interface RevocableRegion {
   /** Drop the translations of pages [first, end): the next access faults again. */
   revoke(first: number, end: number): void;
+  /** As revoke, of private copies too: what they are copies of stands elsewhere in the file now. */
+  discard(first: number, end: number): void;
   /** Take away write permission of pages [first, end): the next store faults and dirties again. */
   protect(first: number, end: number): void;
 }

@@ -108,6 +108,10 @@ class FileMapping implements MappedRegion {
     this.region.revoke(first, end);
   }
 
+  discard(first: number, end: number): void {
+    this.region.discard(first, end);
+  }
+
   protect(first: number, end: number): void {
     this.region.protect(first, end);
   }

@@ -380,6 +380,7 @@ class MemoryFiles implements FileOperations {
       msync: () => {},
       unmap: () => {},
       revoke: () => {},
+      discard: () => undefined,
       protect: () => {},
     };
   }

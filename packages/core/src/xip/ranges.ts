@@ -108,6 +108,11 @@ export function zeroEdges(
   if (tail > 0) device.zero(range.offset + bytes, tail, PURPOSE_ZEROING);
 }
 
+/** Drop translations of pages [first, end), and private copies, in every region of the file. */
+export function discardPages(mapping: Mapping, first: number, end: number): void {
+  for (const region of mapping.regions ?? []) region.discard(first, end);
+}
+
 /** Drop the translations of the pages that [pos, end) touches, in every region of the file. */
 export function revokePages(mapping: Mapping, first: number, end: number): void {
   if (mapping.regions === null) return;

@@ -117,6 +117,10 @@ export class XipRegion implements MappedRegion {
     }
   }
 
+  discard(first: number, end: number): void {
+    for (const index of indicesIn(this.pages, first, end)) this.pages.delete(index);
+  }
+
   protect(first: number, end: number): void {
     for (const index of indicesIn(this.pages, first, end)) {
       const page = this.pages.get(index)!;

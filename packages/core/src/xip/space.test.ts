@@ -136,6 +136,25 @@ describe("fallocate", () => {
     expect(contents(operations, inode)).toEqual(oldContents("w.uw", 4 * BLOCK - 5));
   });
 
+  it("drops private copies of pages that collapsing or inserting moves", () => {
+    for (const mode of [FALLOC_FL_INSERT_RANGE, FALLOC_FL_COLLAPSE_RANGE]) {
+      const { operations, inode } = setUp("wwww");
+      const region = operations.map(inode, 0, 4 * BLOCK, {
+        shared: false,
+        writable: true,
+        sync: false,
+      });
+      for (const lblk of [0, 2]) region.store(lblk * BLOCK, new Uint8Array(4).fill(1), 0, 4);
+      operations.fallocate(inode, mode, BLOCK, BLOCK);
+      const found = new Uint8Array(4 * BLOCK);
+      region.load(0, found, 0, 3 * BLOCK);
+      expect(found.subarray(0, 4)).toEqual(new Uint8Array(4).fill(1));
+      expect(found.slice(BLOCK, 3 * BLOCK)).toEqual(
+        contents(operations, inode).slice(BLOCK, 3 * BLOCK),
+      );
+    }
+  });
+
   it.each([
     ["EINVAL", 0, -1, 10],
     ["EINVAL", 0, 0, 0],

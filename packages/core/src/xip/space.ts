@@ -18,7 +18,7 @@ import {
 } from "../spec/mode.ts";
 import { PAGE_SIZE } from "../spec/units.ts";
 import { newXipRange } from "../spec/xip.ts";
-import { alignDown, alignUp, type Backing, zeroWritten } from "./ranges.ts";
+import { alignDown, alignUp, type Backing, discardPages, zeroWritten } from "./ranges.ts";
 
 /** What a data path keeps of a file beside its blocks: translations and marks, or cached pages. */
 export interface FileShadow {
@@ -204,4 +204,6 @@ function shiftRange(
   shadow.settle(inode, page, END_OF_TIME);
   backing.fallocate(inode, mode, pos, length);
   shadow.forget(inode, page, END_OF_TIME);
+  // Private copies go as well, as in Linux: their pages hold other data now.
+  discardPages(inode.mapping, page / PAGE_SIZE, END_OF_TIME);
 }
