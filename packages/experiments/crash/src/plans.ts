@@ -9,6 +9,7 @@
  *   pre<n>         the first n stores in program order
  *   only<g>        the stores to line g and no others;  only<g>.<k>: of those the first k
  *   but<g>         all but the stores to line g;        but<g>.<k>: of those the first k are there
+ *   torn<q>        of every line the first q quarters of its stores
  *   set<hex>       whole lines, by bit
  *   mix<n>         the n-th of all states of the model, counted in mixed radix over the chains
  *   rnd<seed>.<n>  the n-th draw
@@ -41,6 +42,9 @@ export interface Plan {
 /** Partial prefixes of one line that are tried on top of the whole line, at most. */
 const PARTS_MAX = 3;
 
+/** Of `torn<q>`: q is 1 to 3. */
+const QUARTERS = 4;
+
 /** Choose the states of a flight to try. */
 export function planFlight(flight: Flight, bounds: CrashBounds, seed: number): Plan {
   const stores = flight.stores.length;
@@ -53,6 +57,7 @@ export function planFlight(flight: Flight, bounds: CrashBounds, seed: number): P
   for (const count of prefixes) names.push(`pre${count}`);
   for (const line of lines) names.push(`only${line}`, `but${line}`);
   for (const line of lines) planned += pushParts(names, line, flight.lines[line]!.length);
+  if (stores > flight.lines.length) names.push("torn1", "torn2", "torn3");
 
   const exhaustive = flight.statesLog2 <= Math.log2(bounds.exhaustiveStates) + 1e-9;
   const sampled = !exhaustive && flight.lines.length > bounds.exhaustiveLines;
@@ -107,7 +112,7 @@ export class PlanError extends Error {
  */
 export function planTaken(flight: Flight, name: string): Uint8Array {
   const taken = new Uint8Array(flight.stores.length);
-  const match = /^(none|all|pre|only|but|set|mix|rnd)([0-9a-f]*)(?:\.(\d+))?$/.exec(name);
+  const match = /^(none|all|pre|only|but|torn|set|mix|rnd)([0-9a-f]*)(?:\.(\d+))?$/.exec(name);
   if (match === null) throw new PlanError(`'${name}' names no crash state`);
   const [, kind, word, part] = match;
   if (kind === "none") return taken;
@@ -115,7 +120,8 @@ export function planTaken(flight: Flight, name: string): Uint8Array {
   const number = Number.parseInt(word!, kind === "set" ? 16 : 10);
   if (Number.isNaN(number)) throw new PlanError(`'${name}' lacks its number`);
   if (kind === "pre") return taken.fill(1, 0, number);
-  if (kind === "set") takeSet(flight, number, taken);
+  if (kind === "torn") takeTorn(flight, number, taken);
+  else if (kind === "set") takeSet(flight, number, taken);
   else if (kind === "mix") takeMixed(flight, number, taken);
   else if (kind === "rnd") takeDrawn(flight, randomOf(number, Number(part ?? 0)), taken);
   else takeLine(flight, number, part, kind === "but", taken);
@@ -135,6 +141,13 @@ function takeLine(
   const whole = rest ? 0 : line.length;
   const count = part === undefined ? whole : Number(part);
   for (let at = 0; at < line.length; at++) taken[line[at]!] = at < count ? 1 : 0;
+}
+
+function takeTorn(flight: Flight, quarters: number, taken: Uint8Array): void {
+  for (const line of flight.lines) {
+    const count = Math.ceil((line.length * quarters) / QUARTERS);
+    for (const store of line.slice(0, count)) taken[store] = 1;
+  }
 }
 
 function takeSet(flight: Flight, bits: number, taken: Uint8Array): void {
