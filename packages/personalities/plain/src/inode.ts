@@ -45,7 +45,7 @@ export function readInode(device: PmemDevice, sb: Superblock, ino: Ino): PlainIn
   const view = device.view(slot, 2 * INODE_SIZE);
   const twin = readTwin(INODE_TWIN, view, slot % SEGMENT_SIZE, seedOf(sb.seed, ino));
   const holds = twin !== null && !(twin.torn && sb.clean);
-  verify(holds, "plain inode", where, "checksum", "wrong", "right");
+  verify(holds, "plain inode", where, "checksum", "bad", "good");
   const { at, torn } = twin!;
   const inode = new PlainInode(ino);
   inode.torn = torn;

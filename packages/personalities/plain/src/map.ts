@@ -60,11 +60,9 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
     const inode = mapping.inode as PlainInode;
     const first = Math.floor(pos / BLOCK_SIZE);
     const end = length === 0 ? first : Math.ceil((pos + length) / BLOCK_SIZE);
-    const convert = inode.extents.hasUnwritten(first, end);
-    if (!convert && newSize === inode.diskSize) return;
-    this.change(inode, newSize, () => {
-      if (convert) inode.extents.convert(first, end, false);
-    });
+    const convert = (): void => inode.extents.convert(first, end, false);
+    if (inode.extents.hasUnwritten(first, end)) this.change(inode, newSize, convert);
+    else if (newSize !== inode.diskSize) this.setSize(mapping, newSize);
   }
 
   setSize(mapping: Mapping, newSize: number): void {
@@ -117,8 +115,8 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
   }
 
   truncate(inode: PlainInode, size: number): void {
-    const end = Math.ceil(size / BLOCK_SIZE);
-    this.change(inode, size, () => this.releaseRange(inode, end, LBLK_MAX));
+    const first = Math.ceil(size / BLOCK_SIZE);
+    this.change(inode, size, () => this.releaseRange(inode, first, LBLK_MAX));
     inode.resize(size);
   }
 
@@ -157,9 +155,8 @@ export abstract class PlainMapping extends PlainVolume implements MappingOperati
   }
 
   protected releaseRange(inode: PlainInode, first: number, end: number): void {
-    for (const { pblk, length } of inode.extents.remove(first, end)) {
-      this.balloc.release(pblk, length);
-    }
+    const removed = inode.extents.remove(first, end);
+    for (const { pblk, length } of removed) this.balloc.release(pblk, length);
   }
 
   /** Zero [first, end), which is one run, durably. */

@@ -7,9 +7,6 @@ import { superblockChecksum, VERSION, volumeSeed } from "./format/superblock.ts"
 import { BLOCK_SIZE, dataStartOf } from "./geometry.ts";
 import { flushInode, PlainInode } from "./inode.ts";
 
-/** Bytes of the device for each inode. */
-const BYTES_PER_INODE = 8192;
-
 export const mkfsOptions: OptionTable = {
   uuid: { values: "text", default: "", help: "32 hexadecimal digits (default: all zero)" },
   label: { values: "text", default: "", help: "name of the volume, up to 32 bytes" },
@@ -21,7 +18,8 @@ export const mkfsOptions: OptionTable = {
 export function mkfs(device: PmemDevice, context: MkfsContext): void {
   const { uuid = "", label = "", inodes: wanted = "0", defaultOptions = "" } = context.options;
   const blocks = Math.min(device.size / BLOCK_SIZE, 2 ** 32 - 1);
-  const inodes = Number(wanted) || Math.ceil(device.size / BYTES_PER_INODE);
+  // Unless told otherwise, one inode for each 8 KiB.
+  const inodes = Number(wanted) || Math.ceil(device.size / 8192);
   const dataStart = dataStartOf(inodes);
   // Room for the spare (balloc.ts), and some data.
   if (dataStart + 16 > blocks) {

@@ -91,7 +91,7 @@ describe("refused", () => {
   test("a clean image with a bad copy of a record", () => {
     const device = populatedImage(SIZE);
     patch(device, slotToDevByte(1) + 9, 0x55);
-    expect(refusal(device)).toContain("plain inode at inode 1: checksum is wrong");
+    expect(refusal(device)).toContain("plain inode at inode 1: checksum is bad");
   });
 
   test("bad lines, as errors of the medium", () => {
@@ -153,7 +153,7 @@ describe("after a power cut", () => {
     const device = dirtyImage(SIZE);
     patch(device, slotToDevByte(2) + 20, 1, 2, 3);
     patch(device, slotToDevByte(2) + INODE_SIZE + 20, 1, 2, 3);
-    expect(refusal(device)).toContain("plain inode at inode 2: checksum is wrong");
+    expect(refusal(device)).toContain("plain inode at inode 2: checksum is bad");
   });
 
   test("a pending rename is done, once", () => {
