@@ -7,17 +7,13 @@
  */
 import * as fc from "fast-check";
 import { type OptionValues, type Personality, Pmem, type PmemDevice } from "@xiplab/core";
-import { applyOperation } from "../apply.ts";
 import { OperationsArbitrary } from "../generate/arbitrary.ts";
 import type { GeneratorConfig } from "../generate/draw.ts";
 import { DEFAULT_CONFIG } from "../generate/generator.ts";
-import { applyToModel } from "../model/apply-to-model.ts";
-import { ModelFs, type ModelLimits } from "../model/model-fs.ts";
-import { OK, type Operation, type Result } from "../operations.ts";
+import type { Operation } from "../operations.ts";
 import { Volume, type VolumeConfig } from "../volume.ts";
-import { treeOfMount } from "./mount-tree.ts";
-import { diffResults, printOperation, printOperations } from "./results.ts";
-import { diffTrees, treeOfModel } from "./tree.ts";
+import { Disagreement, FullPair, limitsOf, Pair, ROOM_BLOCKS } from "./pair.ts";
+import { printOperation, printOperations } from "./results.ts";
 
 export interface CompareConfig {
   readonly personality: Personality;
@@ -34,6 +30,8 @@ export interface CompareConfig {
   readonly treeEvery?: number;
   /** Milliseconds to look for a shorter sequence after a failure. Default 20,000. */
   readonly shrinkMs?: number;
+  /** The device is too full for what is drawn: see `FullPair`. Default false. */
+  readonly fullDevice?: boolean;
   /** What is drawn. */
   readonly generator?: Partial<GeneratorConfig>;
 }
@@ -96,7 +94,12 @@ function describeRun(config: CompareConfig): string {
   const options = Object.entries(config.mountOptions ?? {}).map(
     ([name, value]) => `${name}=${value}`,
   );
-  return `${[config.personality.name, ...options].join(" ")} seed=${config.seed}`;
+  const words = [
+    config.personality.name,
+    ...options,
+    ...(config.fullDevice ? ["full device"] : []),
+  ];
+  return `${words.join(" ")} seed=${config.seed}`;
 }
 
 function generatorConfig(config: CompareConfig): GeneratorConfig {
@@ -104,15 +107,16 @@ function generatorConfig(config: CompareConfig): GeneratorConfig {
   const limits = limitsOf(volume);
   const { capabilities } = config.personality;
   const mapSync = (config.mountOptions?.["data"] ?? "xip") === "xip";
-  return { ...DEFAULT_CONFIG, capabilities, limits, mapSync, ...config.generator };
+  const ofDevice = config.fullDevice === true ? FULL_DEVICE : {};
+  return { ...DEFAULT_CONFIG, capabilities, limits, mapSync, ...ofDevice, ...config.generator };
 }
 
-function limitsOf(volume: Volume): ModelLimits {
-  volume.mount();
-  const { sizeMax, linkMax } = volume.vfs.superblock.fs;
-  volume.unmount();
-  return { sizeMax, linkMax };
-}
+/** More than there is, so that it runs out all the time. */
+const FULL_DEVICE: Partial<GeneratorConfig> = {
+  pagesMax: ROOM_BLOCKS * 3,
+  nodesMax: 80,
+  rootOnly: true,
+};
 
 const volumeConfig = (config: CompareConfig): VolumeConfig => ({
   deviceSize: DEVICE_SIZE,
@@ -128,10 +132,11 @@ function compareOnce(
   const idle = new Set<number>();
   let at = 0;
   try {
-    const pair = new Pair(Volume.make(volumeConfig(config), device));
+    const volume = Volume.make(volumeConfig(config), device);
+    const pair = config.fullDevice === true ? new FullPair(volume) : new Pair(volume);
     for (; at < operations.length; at++) {
-      const expected = pair.step(operations[at]!, at);
-      if ("error" in expected) idle.add(at);
+      const result = pair.step(operations[at]!, at);
+      if ("error" in result) idle.add(at);
       if ((at + 1) % treeEvery === 0) pair.compareTrees();
     }
     at = operations.length - 1;
@@ -146,57 +151,5 @@ function compareOnce(
   return null;
 }
 
-class Disagreement extends Error {}
-
 const stackOf = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message) : String(error);
-
-/** A volume and the model of it. */
-class Pair {
-  private readonly volume: Volume;
-  private readonly model: ModelFs;
-
-  constructor(volume: Volume) {
-    this.volume = volume;
-    this.model = new ModelFs(limitsOf(volume));
-    this.volume.mount();
-  }
-
-  /** Do one operation on both. Returns what the model says. @throws Disagreement */
-  step(operation: Operation, index: number): Result {
-    this.model.now = { sec: index + 1, nsec: 0 };
-    this.volume.clock.time = this.model.now;
-    const expected = applyToModel(this.model, operation);
-    const found = operation.op === "remount" ? this.remount() : this.apply(operation);
-    const difference = diffResults(expected, found);
-    if (difference !== null) throw new Disagreement(difference);
-    return expected;
-  }
-
-  compareTrees(): void {
-    const found = treeOfMount(this.volume.program.task);
-    const difference = diffTrees(treeOfModel(this.model), found, { times: true });
-    if (difference !== null) throw new Disagreement(difference);
-  }
-
-  /** Everything that must hold at the end, on the medium too. */
-  finish(): void {
-    this.compareTrees();
-    this.model.exit();
-    this.remount();
-    this.volume.unmount();
-  }
-
-  private apply(operation: Operation): Result {
-    return applyOperation(this.volume.program, operation);
-  }
-
-  private remount(): Result {
-    this.volume.unmount();
-    const finding = this.volume.check();
-    if (finding !== null) throw new Disagreement(`after unmount ${finding}`);
-    this.volume.mount();
-    this.compareTrees();
-    return OK;
-  }
-}

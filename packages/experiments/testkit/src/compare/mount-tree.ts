@@ -1,7 +1,6 @@
 /** The tree of a mounted file system, to compare with a model's. */
 import {
   isDirectory,
-  isRegular,
   isSymlink,
   type Name,
   O_RDONLY,
@@ -39,7 +38,7 @@ function mountNode(task: Task, path: Name, stat: Stat, sameAs: string): TreeNode
     sameAs,
     identity: stat.ino,
     target: isSymlink(stat.mode) ? task.readlink(path) : null,
-    xattrs: xattrsOf(task, path, stat.mode),
+    xattrs: isSymlink(stat.mode) ? new Map() : xattrsOf(task, path),
     dataRanges: () => dataRanges(task, path, stat.size),
     read: (pos, length) => {
       const file = task.open(path, O_RDONLY);
@@ -51,9 +50,8 @@ function mountNode(task: Task, path: Name, stat: Stat, sameAs: string): TreeNode
   };
 }
 
-function xattrsOf(task: Task, path: Name, mode: number): ReadonlyMap<string, string> {
+function xattrsOf(task: Task, path: Name): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
-  if (!isRegular(mode) && !isDirectory(mode)) return values;
   for (const name of listxattr(task, path)) values.set(name, hex(task.getxattr(path, name)));
   return values;
 }

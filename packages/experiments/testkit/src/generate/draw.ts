@@ -18,6 +18,8 @@ export interface GeneratorConfig {
   readonly farMax: number;
   /** MAP_SYNC may be asked for. */
   readonly mapSync: boolean;
+  /** Root alone acts. */
+  readonly rootOnly: boolean;
   /** Operations that are never drawn. */
   readonly exclude?: readonly OperationName[];
 }

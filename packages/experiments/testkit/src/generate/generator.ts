@@ -26,6 +26,7 @@ export const DEFAULT_CONFIG: GeneratorConfig = {
   nodesMax: 40,
   farMax: 2 ** 30,
   mapSync: false,
+  rootOnly: false,
 };
 
 const BUILDERS: Builders = { ...fileOperations, ...nameOperations, ...attributeOperations };
@@ -62,7 +63,9 @@ export class Generator {
     if (this.count === 0) return { op: "chmod", file: "/", mode: 0o777 };
     if (this.count === 1) return { op: "mkdir", path: "/g", mode: 0o755 };
     if (this.count === 2) return { op: "chmod", file: "/g", mode: 0o1777 };
-    if (this.count === 3) return { op: "mkdir", path: "/h", mode: 0o755, as: "alice" };
+    if (this.count === 3 && !this.config.rootOnly) {
+      return { op: "mkdir", path: "/h", mode: 0o755, as: "alice" };
+    }
     return null;
   }
 
@@ -95,6 +98,7 @@ export class Generator {
   }
 
   private someone(): UserName {
+    if (this.config.rootOnly) return "root";
     return this.dice.weighted([
       ["root", 75],
       ["alice", 15],

@@ -74,7 +74,7 @@ function kernelNode(path: string, stat: fs.BigIntStats, sameAs: string): TreeNod
 
 function xattrsOf(path: string, stat: fs.BigIntStats): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
-  if (!stat.isFile() && !stat.isDirectory()) return values;
+  if (stat.isSymbolicLink()) return values;
   for (const name of xattrNames(path)) {
     const value = new Uint8Array(65_536);
     const size = done(libc.getxattr(cString(path), cString(name), value, BigInt(value.length)));

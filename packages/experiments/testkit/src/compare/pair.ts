@@ -1,0 +1,226 @@
+/** A mounted volume and the model of it, which do the same operations. */
+import {
+  FsError,
+  isDirectory,
+  type Name,
+  O_CREAT,
+  O_EXCL,
+  O_RDWR,
+  type OpenFile,
+  PAGE_SIZE,
+  type Task,
+} from "@xiplab/core";
+import { applyOperation } from "../apply.ts";
+import { applyToModel } from "../model/apply-to-model.ts";
+import { ModelFs, type ModelLimits } from "../model/model-fs.ts";
+import { OK, type Operation, type OperationName, type Result } from "../operations.ts";
+import { USERS } from "../users.ts";
+import type { Volume } from "../volume.ts";
+import { treeOfMount } from "./mount-tree.ts";
+import { diffResults } from "./results.ts";
+import { diffTrees, treeOfModel } from "./tree.ts";
+
+/** What is not as the model says. */
+export class Disagreement extends Error {}
+
+export class Pair {
+  protected readonly volume: Volume;
+  protected readonly model: ModelFs;
+  /** Blocks in use by an empty file system, its root left out. */
+  private readonly usedAtFirst: number;
+
+  constructor(volume: Volume) {
+    this.volume = volume;
+    this.model = new ModelFs(limitsOf(volume));
+    this.volume.mount();
+    this.usedAtFirst = this.blocksUsed();
+  }
+
+  /** Do one operation on both. Returns what it gave. @throws Disagreement */
+  step(operation: Operation, index: number): Result {
+    this.model.now = { sec: index + 1, nsec: 0 };
+    this.volume.clock.time = this.model.now;
+    if (operation.op === "remount") return this.remount();
+    const expected = applyToModel(this.model, operation);
+    return this.agree(expected, applyOperation(this.volume.program, operation));
+  }
+
+  compareTrees(): void {
+    const found = treeOfMount(this.volume.program.task);
+    const difference = diffTrees(treeOfModel(this.model), found, { times: this.comparesTimes });
+    if (difference !== null) throw new Disagreement(difference);
+  }
+
+  /** Everything that must hold at the end, on the medium too, and that no block is lost. */
+  finish(): void {
+    this.compareTrees();
+    this.remount();
+    this.letGo();
+    removeBelow(this.volume.program.task, "/");
+    const lost = this.blocksUsed() - this.usedAtFirst;
+    if (lost !== 0) throw new Disagreement(`when all is removed, ${lost} blocks stay in use`);
+    this.volume.unmount();
+    this.requireClean();
+  }
+
+  protected get comparesTimes(): boolean {
+    return true;
+  }
+
+  /** What the pair itself keeps open. */
+  protected fillUp(): void {}
+  protected letGo(): void {}
+
+  protected agree(expected: Result, found: Result): Result {
+    const difference = diffResults(expected, found);
+    if (difference !== null) throw new Disagreement(difference);
+    return expected;
+  }
+
+  protected remount(): Result {
+    this.model.exit();
+    this.letGo();
+    this.volume.unmount();
+    this.requireClean();
+    this.volume.mount();
+    this.fillUp();
+    this.compareTrees();
+    return OK;
+  }
+
+  private requireClean(): void {
+    const finding = this.volume.check();
+    if (finding !== null) throw new Disagreement(`after unmount ${finding}`);
+  }
+
+  private blocksUsed(): number {
+    const { task } = this.volume.program;
+    task.syncfs();
+    const { blocks, blocksFree, blockSize } = task.statfs();
+    return blocks - blocksFree - (task.stat("/" as Name).blocks * 512) / blockSize;
+  }
+}
+
+/** What may fail for want of space. All else must go through on a full device, fsync above all. */
+const NEEDS_SPACE: ReadonlySet<OperationName> = new Set([
+  "open",
+  "create",
+  "write",
+  "truncate",
+  "fallocate",
+  "store",
+  "mkdir",
+  "link",
+  "linkFile",
+  "symlink",
+  "rename",
+  "mknod",
+  "setxattr",
+]);
+
+/** Blocks that a FullPair leaves free. */
+export const ROOM_BLOCKS = 60;
+
+/**
+ * The same on a device that is nearly full. What fails with ENOSPC must have changed nothing but times,
+ * and a short write counts for what it says. Operations are root's: a refused write by others may
+ * cost set-user-id.
+ */
+export class FullPair extends Pair {
+  /** Takes all space but ROOM_BLOCKS; has no name, so nobody sees it. */
+  private filler: OpenFile | null = null;
+  private fillerSize = 0;
+
+  constructor(volume: Volume) {
+    super(volume);
+    const { blocksFree, blockSize } = volume.program.task.statfs();
+    this.fillerSize = Math.max(0, blocksFree - ROOM_BLOCKS) * blockSize;
+    this.fillUp();
+  }
+
+  protected override get comparesTimes(): boolean {
+    return false;
+  }
+
+  protected override fillUp(): void {
+    const { task } = this.volume.program;
+    task.credentials = USERS.root;
+    const path = "/.filler" as Name;
+    this.filler = task.open(path, O_CREAT | O_EXCL | O_RDWR, 0);
+    task.unlink(path);
+    for (let size = this.fillerSize; size > 0; size -= 4 * PAGE_SIZE) {
+      if (tryFallocate(task, this.filler, size)) return;
+    }
+  }
+
+  protected override letGo(): void {
+    if (this.filler !== null) this.volume.program.task.close(this.filler);
+    this.filler = null;
+  }
+
+  override step(operation: Operation, index: number): Result {
+    this.model.now = { sec: index + 1, nsec: 0 };
+    this.volume.clock.time = this.model.now;
+    if (operation.op === "remount") return this.remount();
+    if (operation.op === "store") return this.store(operation);
+    return this.stepWithin(operation);
+  }
+
+  /** Page by page: what lies before a page without space is stored. */
+  private store(operation: Extract<Operation, { op: "store" }>): Result {
+    const { offset, length } = operation;
+    let result: Result = OK;
+    for (let at = offset; at < offset + length && "ok" in result;) {
+      const part = Math.min(PAGE_SIZE - (at % PAGE_SIZE), offset + length - at);
+      result = this.stepWithin({ ...operation, offset: at, length: part });
+      at += part;
+    }
+    return result;
+  }
+
+  private stepWithin(operation: Operation): Result {
+    const found = applyOperation(this.volume.program, operation);
+    if ("error" in found && found.error === "ENOSPC" && NEEDS_SPACE.has(operation.op)) return found;
+    const isShort = operation.op === "write" && "ok" in found && found.ok !== operation.length;
+    const done = isShort ? { ...operation, length: found.ok as number } : operation;
+    return this.agreeWithoutTimes(applyToModel(this.model, done), found);
+  }
+
+  private agreeWithoutTimes(expected: Result, found: Result): Result {
+    const isStat = "ok" in found && typeof found.ok === "object" && found.ok && "ctime" in found.ok;
+    return isStat ? expected : this.agree(expected, found);
+  }
+}
+
+/** What a design limits, as a fresh mount says. */
+export function limitsOf(volume: Volume): ModelLimits {
+  volume.mount();
+  const { sizeMax, linkMax } = volume.vfs.superblock.fs;
+  volume.unmount();
+  return { sizeMax, linkMax };
+}
+
+/** False where the space has become too small. */
+function tryFallocate(task: Task, file: OpenFile, size: number): boolean {
+  try {
+    task.fallocate(file, 0, 0, size);
+    return true;
+  } catch (error) {
+    if (!(error instanceof FsError && error.code === "ENOSPC")) throw error;
+    task.ftruncate(file, 0);
+    return false;
+  }
+}
+
+function removeBelow(task: Task, directory: string): void {
+  task.credentials = USERS.root;
+  for (const name of task.readdir(directory as Name)) {
+    const path = (directory === "/" ? `/${name}` : `${directory}/${name}`) as Name;
+    if (!isDirectory(task.lstat(path).mode)) {
+      task.unlink(path);
+    } else {
+      removeBelow(task, path);
+      task.rmdir(path);
+    }
+  }
+}
