@@ -12,10 +12,12 @@ import {
 } from "./spec/file-operations.ts";
 import type { OptionTable } from "./spec/options.ts";
 import { PAGE_SIZE } from "./spec/units.ts";
+import { CACHE_LIMITS, type CacheLimits } from "./pagecache/cache.ts";
 import { PageCacheOperations } from "./pagecache/operations.ts";
 import { XipOperations } from "./xip/operations.ts";
 import type { Backing } from "./xip/ranges.ts";
 
+export type { CacheLimits } from "./pagecache/cache.ts";
 export type { Backing } from "./xip/ranges.ts";
 export { type WriteProtocol, WriteProtocols } from "./xip/protocols.ts";
 
@@ -41,6 +43,7 @@ export function chooseFileOperations(
   fs: Backing,
   data: DataPathName,
   unwritten: WriteProtocolName,
+  limits: CacheLimits = CACHE_LIMITS,
 ): FileOperations {
   switch (data) {
     case "xip":
@@ -53,6 +56,6 @@ export function chooseFileOperations(
       return new XipOperations(fs, unwritten);
     case "delalloc":
     case "nodelalloc":
-      return new PageCacheOperations(fs, data);
+      return new PageCacheOperations(fs, data, limits);
   }
 }

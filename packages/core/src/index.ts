@@ -61,6 +61,7 @@ export {
 } from "./pmem/host-file.ts";
 export * from "./pmem/media-models.ts";
 export {
+  type CacheLimits,
   chooseFileOperations,
   DATA_PATH_OPTIONS,
   type WriteProtocol,
@@ -70,7 +71,7 @@ export type { Stat } from "./vfs/attributes.ts";
 export { counterClock } from "./vfs/clock.ts";
 export type { VfsEvent, VfsEventKind, VfsListener } from "./vfs/events.ts";
 export type { FileLock, HeldLock, LockOwner, LockWait } from "./vfs/locks.ts";
-export { mount, type MountEnvironment, mountOptionTable } from "./vfs/mount.ts";
+export { mkfs, mount, type MountEnvironment, mountOptionTable } from "./vfs/mount.ts";
 export type { OpenFile } from "./vfs/open-file.ts";
 export { type Credentials, ROOT } from "./vfs/permission.ts";
 export { Task } from "./vfs/task.ts";

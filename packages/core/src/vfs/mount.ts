@@ -1,5 +1,5 @@
 /** Mounting: options, the personality, the data path, and what the vfs keeps above them. */
-import { chooseFileOperations, DATA_PATH_OPTIONS } from "../data-path.ts";
+import { type CacheLimits, chooseFileOperations, DATA_PATH_OPTIONS } from "../data-path.ts";
 import type { PmemDevice } from "../spec/device.ts";
 import { OptionError } from "../spec/errors.ts";
 import type { DataPathName, WriteProtocolName } from "../spec/file-operations.ts";
@@ -16,6 +16,8 @@ export interface MountEnvironment {
   readonly clock?: Clock;
   /** Inodes, and cached names, kept in memory before unreferenced ones are dropped. Default 2^20. */
   readonly inodesMax?: number;
+  /** Pages that a page cache holds, and how many of them may wait to be written. */
+  readonly cacheLimits?: CacheLimits;
   /** st_dev. Default 1. */
   readonly dev?: number;
 }
@@ -33,6 +35,21 @@ const GENERIC_OPTIONS = {
 /** Every mount option of a design: those that all have, and its own, which may replace them. */
 export function mountOptionTable(personality: Personality): OptionTable {
   return { ...GENERIC_OPTIONS, ...personality.mountOptions };
+}
+
+/**
+ * Make an empty file system. `options` as `splitOptions` gives them, from the design's `mkfsOptions`.
+ * The same device size, options and clock give the same bytes.
+ * @throws OptionError for an unknown option, with the valid ones listed, or a device that is too small.
+ */
+export function mkfs(
+  personality: Personality,
+  device: PmemDevice,
+  options: OptionValues = {},
+  environment: Pick<MountEnvironment, "clock"> = {},
+): void {
+  const values = parseOptions(personality.mkfsOptions, options, `mkfs of ${personality.name}`);
+  personality.mkfs(device, { clock: environment.clock ?? counterClock(), options: values });
 }
 
 /**
@@ -63,7 +80,7 @@ export function mount(
   const unwritten = values["unwritten"] as WriteProtocolName;
   const superblock = new Superblock({
     fs,
-    files: chooseFileOperations(fs, data, unwritten),
+    files: chooseFileOperations(fs, data, unwritten, environment.cacheLimits),
     capabilities: personality.capabilities,
     clock,
     atime,

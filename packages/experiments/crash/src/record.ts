@@ -15,10 +15,9 @@ import {
   Recorder,
   type SegmentSource,
   type Vfs,
-  counterClock,
   createPmem,
   mount,
-  parseOptions,
+  mkfs,
 } from "@xiplab/core";
 import {
   MARK,
@@ -146,12 +145,7 @@ function makeImage(crashCase: CrashCase): Pmem {
   const { personality, deviceSize } = crashCase;
   const device = new Pmem(deviceSize);
   fillWithMark(device);
-  const options = parseOptions(
-    personality.mkfsOptions,
-    crashCase.mkfsOptions ?? {},
-    `mkfs of ${personality.name}`,
-  );
-  personality.mkfs(device, { clock: counterClock(), options });
+  mkfs(personality, device, crashCase.mkfsOptions);
   return device;
 }
 

@@ -6,14 +6,12 @@
  */
 import {
   CostMeter,
-  counterClock,
   createPmem,
   type MediaName,
   MediaModels,
   mount,
-  parseOptions,
+  mkfs,
   PAGE_SIZE,
-  type Personality,
   type Pmem,
   type PmemDevice,
   type PmemCounters,
@@ -137,13 +135,8 @@ const usedMedium = (): SegmentSource => ({
 
 function freshMount(design: Design, device: PmemDevice): Vfs {
   const { personality } = design;
-  makeFileSystem(personality, device);
+  mkfs(personality, device);
   return mount(personality, device, mountOptionsOf(design));
-}
-
-function makeFileSystem(personality: Personality, device: PmemDevice): void {
-  const options = parseOptions(personality.mkfsOptions, {}, personality.name);
-  personality.mkfs(device, { clock: counterClock(), options });
 }
 
 const rootTask = (vfs: Vfs): Task => new Task(vfs, { credentials: ROOT, umask: 0 });
