@@ -5,6 +5,7 @@ import {
   type Clock,
   describeCorruption,
   mount,
+  type MountEnvironment,
   type OptionValues,
   parseOptions,
   type Personality,
@@ -23,6 +24,8 @@ export interface VolumeConfig {
   /** As `splitOptions` gives them. */
   readonly mountOptions?: OptionValues;
   readonly mkfsOptions?: OptionValues;
+  /** Limits of inode and page cache: small ones make a small test evict. The clock is the volume's. */
+  readonly environment?: Omit<MountEnvironment, "clock">;
 }
 
 /** The time that a test gives: it stands until it is set. */
@@ -74,7 +77,8 @@ export class Volume {
   mount(options: OptionValues = {}): Program {
     assert(this.mounted === null, "a volume is mounted once at a time");
     const all = { ...this.config.mountOptions, ...options };
-    const vfs = mount(this.config.personality, this.device, all, { clock: this.clock });
+    const environment = { ...this.config.environment, clock: this.clock };
+    const vfs = mount(this.config.personality, this.device, all, environment);
     this.mounted = { vfs, program: new Program(vfs) };
     return this.mounted.program;
   }

@@ -19,6 +19,8 @@ export interface CompareConfig {
   readonly personality: Personality;
   readonly mountOptions?: OptionValues;
   readonly mkfsOptions?: OptionValues;
+  /** Small limits of inode and page cache make every run evict and write back. */
+  readonly environment?: NonNullable<VolumeConfig["environment"]>;
   readonly seed: number;
   /** Operations in all. Default 10,000. */
   readonly operations?: number;
