@@ -31,7 +31,7 @@ export class PlainInode extends Inode {
   promised = 0;
 }
 
-export const SIZE_MAX = LBLK_MAX * BLOCK_SIZE;
+const SIZE_MAX = LBLK_MAX * BLOCK_SIZE;
 /** Bit n: there are files of type n (DT_*). */
 const TYPES = 0b1_0101_0101_0110;
 

@@ -79,7 +79,7 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
     assert(target?.ino === displaced?.ino, "the new name leads to what is displaced");
     const unit = target?.unit ?? this.place(newDirectory, newName);
     // A new name is durable before the intent that leads to it.
-    this.device.fence();
+    if (target === undefined) this.device.fence();
     const back = exchange ? displaced : null;
     const oldWord = this.word(oldDirectory, oldName, source.unit, back);
     const newWord = this.word(newDirectory, newName, unit, inode);

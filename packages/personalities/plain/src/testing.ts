@@ -74,7 +74,7 @@ export const lookup = (fs: PlainFileSystem, name: string, parent = fs.rootIno): 
   fs.lookup(fs.iget(parent), n(name));
 
 /** Names of every shape, files with holes, unwritten extents and leaves, all types of inodes. */
-export function populate(vfs: Vfs): void {
+function populate(vfs: Vfs): void {
   const task = new Task(vfs);
   const bytes = (length: number) => new Uint8Array(length).fill(7);
   task.mkdir(n("/d"));

@@ -5,7 +5,6 @@
 import { bytes, i64le, type Ino, pad, sizeOf, struct, u16le, u32le, u64le } from "@xiplab/core";
 
 export const INODE_SIZE = 256;
-export const SLOT_SIZE = 2 * INODE_SIZE;
 export const ROOT_INO = 1 as Ino;
 
 /**
