@@ -26,7 +26,8 @@ export interface Slice {
 const CHUNK_MS = 0.2;
 
 /**
- * Measures one batch, slice by slice. Knows from the slice before how many operations make a chunk.
+ * Measures one batch, slice by slice; a slice goes on where the one before it stopped. Knows from
+ * the slice before how many operations make a chunk.
  *
  * Why an own loop and not tinybench: rounds of different processes alternate, and the undoing of
  * each batch stays off the clock; tinybench runs one task to its end in one process.
@@ -34,32 +35,44 @@ const CHUNK_MS = 0.2;
 export class Meter {
   private readonly batch: Batch;
   private chunkOps = 1;
+  /** The next operation of the batch. */
+  private next = 0;
 
   constructor(batch: Batch) {
     this.batch = batch;
   }
 
-  /** Run the batch until it was on the clock for `budgetMs` milliseconds, at least once. */
+  /** Run until `budgetMs` milliseconds were on the clock, at least one chunk. */
   slice(budgetMs: number): Slice {
     const { batch } = this;
     const chunks: number[] = [];
     let ops = 0;
     let totalMs = 0;
     while (totalMs < budgetMs) {
-      batch.before?.();
-      for (let first = 0; first < batch.ops; first += this.chunkOps) {
-        const end = Math.min(first + this.chunkOps, batch.ops);
-        const start = performance.now();
-        batch.run(first, end);
-        const took = performance.now() - start;
-        totalMs += took;
-        chunks.push((took * 1e6) / (end - first));
-      }
-      batch.after?.();
-      ops += batch.ops;
+      const first = this.next;
+      const end = Math.min(first + this.chunkOps, batch.ops);
+      if (first === 0) batch.before?.();
+      const start = performance.now();
+      batch.run(first, end);
+      const took = performance.now() - start;
+      if (end === batch.ops) batch.after?.();
+      this.next = end % batch.ops;
+      totalMs += took;
+      ops += end - first;
+      chunks.push((took * 1e6) / (end - first));
     }
     const middle = median(chunks);
-    this.chunkOps = Math.max(1, Math.min(batch.ops, Math.round((CHUNK_MS * 1e6) / middle)));
+    this.chunkOps = Math.max(1, Math.round((CHUNK_MS * 1e6) / middle));
     return { median: middle, mean: (totalMs * 1e6) / ops };
+  }
+
+  /** Bring the batch to its end, off the clock. */
+  end(): void {
+    const { batch } = this;
+    if (this.next > 0) {
+      batch.run(this.next, batch.ops);
+      batch.after?.();
+    }
+    batch.end?.();
   }
 }

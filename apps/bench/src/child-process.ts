@@ -42,8 +42,8 @@ export class Child {
     return reply;
   }
 
-  async slice(target: TargetName, budgetMs: number): Promise<Slice> {
-    const reply = await this.ask({ kind: "slice", target, budgetMs });
+  async slice(op: string, target: TargetName, budgetMs: number): Promise<Slice> {
+    const reply = await this.ask({ kind: "slice", op, target, budgetMs });
     if (reply.kind !== "slice") throw new Error("a slice answers a slice");
     return reply.slice;
   }

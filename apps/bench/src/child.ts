@@ -3,7 +3,8 @@
  * disturbs no other target. Driven by `run.ts` over the IPC channel.
  */
 import { type Batch, Meter } from "./batch.ts";
-import { makeGrowthTree, Operations, type Scene } from "./operations.ts";
+import { ALL_USED } from "./catalog.ts";
+import { chooseDirectories, makeGrowthTree, Operations, type Scene } from "./operations.ts";
 import type { ChildOptions, Reply, Request, TargetName } from "./protocol.ts";
 import { MEMCPY, XIPLAB } from "./protocol.ts";
 import { openMemfs, openNodeVfs, openTmpfs, openZenfs } from "./targets/peers.ts";
@@ -12,8 +13,6 @@ import type { Target } from "./targets/target.ts";
 /** Files that a batch makes. ZenFS takes 1 ms to make one, so it gets smaller directories. */
 const BATCH_FILES = 1_000;
 const BATCH_FILES_ZENFS = 100;
-const VISITS = 50_000;
-const VISITS_QUICK = 10_000;
 
 interface Opened {
   prepare(op: string): ReadonlyMap<TargetName, Batch>;
@@ -44,19 +43,21 @@ async function open(options: ChildOptions): Promise<Opened> {
 
 function sceneOf<Handle>(
   opened: { readonly target: Target<Handle>; readonly root: string },
-  { target: name, population, quick }: ChildOptions,
+  { target: name, population }: ChildOptions,
 ): Opened {
   const { target, root } = opened;
-  const scene: Scene<Handle> = {
+  const batchFiles = name === "zenfs" ? BATCH_FILES_ZENFS : BATCH_FILES;
+  const all = population === 0 ? [] : makeGrowthTree(target, root, population);
+  const some: Scene<Handle> = {
     target,
     root,
-    batchFiles: name === "zenfs" ? BATCH_FILES_ZENFS : BATCH_FILES,
-    tree: population === 0 ? [] : makeGrowthTree(target, root, population),
-    visits: quick ? VISITS_QUICK : VISITS,
+    batchFiles,
+    tree: chooseDirectories(all),
   };
   const prepare = (op: string): ReadonlyMap<TargetName, Batch> => {
     const operation = Operations[op.replace(/ @.*/, "")];
     if (operation === undefined) throw new Error(`no operation '${op}'`);
+    const scene = op.endsWith(ALL_USED) ? { ...some, tree: all } : some;
     return new Map([[name, operation(scene)]]);
   };
   return { prepare, dispose: () => target.dispose() };
@@ -64,21 +65,25 @@ function sceneOf<Handle>(
 
 async function main(): Promise<void> {
   const opened = await open(JSON.parse(process.argv[2]!) as ChildOptions);
-  let batches: ReadonlyMap<TargetName, Batch> = new Map();
-  let meters = new Map<TargetName, Meter>();
+  // Rows that are compared are prepared together, so there may be several at a time.
+  const running = new Map<string, ReadonlyMap<TargetName, Meter>>();
   const answer = (request: Request): Reply => {
-    switch (request.kind) {
-      case "prepare":
-        batches = opened.prepare(request.op);
-        meters = new Map([...batches].map(([target, batch]) => [target, new Meter(batch)]));
+    const { kind, op } = request;
+    switch (kind) {
+      case "prepare": {
+        const batches = [...opened.prepare(op)];
+        running.set(op, new Map(batches.map(([target, batch]) => [target, new Meter(batch)])));
         // What preparing left behind is not to be collected on the clock.
         globalThis.gc?.();
         return { kind: "done" };
-      case "slice":
-        return { kind: "slice", slice: meters.get(request.target)!.slice(request.budgetMs) };
+      }
+      case "slice": {
+        const meter = running.get(op)!.get(request.target)!;
+        return { kind: "slice", slice: meter.slice(request.budgetMs) };
+      }
       case "end":
-        for (const batch of batches.values()) batch.end?.();
-        batches = new Map();
+        for (const meter of running.get(op)?.values() ?? []) meter.end();
+        running.delete(op);
         return { kind: "done" };
     }
   };

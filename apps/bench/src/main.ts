@@ -13,7 +13,7 @@ const HELP = `bench: what a file operation costs in xiplab, in its peers, and as
 Usage: npx -y pnpm@12 bench [options]
 
   --quick          fewer, shorter rounds: for a first look, figures ±30 %
-  --only OP        only rows with OP in their name; may be repeated
+  --only OP        only the row OP, or all with OP in their name; may be repeated
   --target NAME    only these targets; may be repeated
                    (${TargetNames.join(", ")})
   --json FILE      write { "rows": [ { "op", "target", "nsPerOp", … } ] } too
@@ -24,6 +24,7 @@ Examples:
   npx -y pnpm@12 bench
   npx -y pnpm@12 bench --quick --json bench.json
   npx -y pnpm@12 bench --only stat --only "xip read"
+  npx -y pnpm@12 bench --only @100k
   npx -y pnpm@12 bench --only create --target xiplab/plain --target memfs
 
 Exit code 0: measured; 1: a row of xiplab is missing; 2: the command line is wrong.

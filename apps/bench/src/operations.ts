@@ -3,11 +3,13 @@
  * clock starts, and are the same for every target.
  */
 import type { Batch } from "./batch.ts";
-import { newRandom, shuffle } from "./random.ts";
+import { shuffle } from "./random.ts";
 import type { Target } from "./targets/target.ts";
 
 const SEED = 0x1d0c;
 const PER_DIRECTORY = 100;
+/** What is in use of the growth experiment's tree, however many files there are. */
+const DIRECTORIES_USED = 10;
 export const FILE_BYTES = 64 * 2 ** 20;
 export const IO_BYTES = 4096;
 const APPEND_BYTES = 64;
@@ -24,10 +26,8 @@ export interface Scene<Handle> {
   readonly root: string;
   /** Files that one batch makes, renames, removes. */
   readonly batchFiles: number;
-  /** Paths of the growth experiment's tree: empty where there is none. */
+  /** Files of the growth experiment to choose from: none outside it. */
   readonly tree: readonly string[];
-  /** Files of the tree that a batch of the growth rows visits. */
-  readonly visits: number;
 }
 
 type Prepare = <Handle>(scene: Scene<Handle>) => Batch;
@@ -49,7 +49,7 @@ export const Operations: Readonly<Record<string, Prepare>> = {
 // Buffers and not plain Uint8Arrays all through: node:vfs takes nothing else.
 
 /** Make `count` files, PER_DIRECTORY to a directory. Returns their paths in order. */
-export function makeTree<Handle>(
+function makeTree<Handle>(
   target: Target<Handle>,
   root: string,
   count: number,
@@ -67,13 +67,20 @@ export function makeTree<Handle>(
   return paths;
 }
 
-/** Paths of the growth experiment. */
+/** Paths of the growth experiment, PER_DIRECTORY to a directory, in order. */
 export function makeGrowthTree<Handle>(
   target: Target<Handle>,
   root: string,
   count: number,
 ): string[] {
   return makeTree(target, `${root}/tree`, count, FILE_BYTES_SMALL);
+}
+
+/** The files of ten directories, taken at random. */
+export function chooseDirectories(tree: readonly string[]): string[] {
+  const starts = Array.from({ length: tree.length / PER_DIRECTORY }, (_, n) => n * PER_DIRECTORY);
+  const chosen = shuffle(starts, SEED).slice(0, DIRECTORIES_USED);
+  return chosen.flatMap((start) => tree.slice(start, start + PER_DIRECTORY));
 }
 
 function makePaths<Handle>(target: Target<Handle>, root: string, count: number): string[] {
@@ -88,14 +95,13 @@ function makePaths<Handle>(target: Target<Handle>, root: string, count: number):
 }
 
 function filesOrTree<Handle>(scene: Scene<Handle>, name: string): string[] {
-  const { target, root, batchFiles, tree, visits } = scene;
+  const { target, root, batchFiles, tree } = scene;
   if (tree.length === 0) {
     return shuffle(makeTree(target, `${root}/${name}`, batchFiles, FILE_BYTES_SMALL), SEED);
   }
   // Strings of their own, made in the order of use: what a visit costs the harness is then the same
   // for a small tree and a large one.
-  const random = newRandom(SEED);
-  return Array.from({ length: visits }, () => copyString(tree[random(tree.length)]!));
+  return shuffle([...tree], SEED).map(copyString);
 }
 
 /** A flat string that shares nothing with `text`. */
@@ -255,15 +261,15 @@ function append<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
   };
 }
 
-function preadOfMany<Handle>({ target, tree, visits }: Scene<Handle>): Batch {
+function preadOfMany<Handle>({ target, tree }: Scene<Handle>): Batch {
   const chosen = shuffle([...tree], SEED).slice(0, OPEN_FILES);
   const handles = chosen.map((path) => target.openReadWrite(path));
   const buffer = Buffer.alloc(FILE_BYTES_SMALL);
   return {
-    ops: visits,
+    ops: handles.length,
     run: (first, end) => {
       for (let index = first; index < end; index++) {
-        target.pread(handles[index % handles.length]!, buffer, 0);
+        target.pread(handles[index]!, buffer, 0);
       }
     },
     end: () => {

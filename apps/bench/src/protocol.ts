@@ -11,10 +11,11 @@ export type Request =
   | { readonly kind: "prepare"; readonly op: string }
   | {
       readonly kind: "slice";
+      readonly op: string;
       readonly target: TargetName;
       readonly budgetMs: number;
     }
-  | { readonly kind: "end" };
+  | { readonly kind: "end"; readonly op: string };
 
 export type Reply =
   | { readonly kind: "done" }
@@ -26,5 +27,4 @@ export interface ChildOptions {
   readonly target: TargetName;
   /** Files of the growth experiment that exist in this process; 0: none. */
   readonly population: number;
-  readonly quick: boolean;
 }

@@ -1,5 +1,5 @@
 /** A seeded generator (mulberry32): every target sees the same offsets and the same files. */
-export function newRandom(seed: number): (below: number) => number {
+function newRandom(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -9,13 +9,12 @@ import { type ChildOptions, MEMCPY, type TargetName } from "./protocol.ts";
 import { median, spread } from "./statistics.ts";
 
 export interface Pace {
-  readonly quick: boolean;
   readonly warmMs: number;
   readonly sliceMs: number;
   readonly rounds: number;
 }
-export const FullPace: Pace = { quick: false, warmMs: 600, sliceMs: 20, rounds: 25 };
-export const QuickPace: Pace = { quick: true, warmMs: 200, sliceMs: 10, rounds: 7 };
+export const FullPace: Pace = { warmMs: 600, sliceMs: 20, rounds: 25 };
+export const QuickPace: Pace = { warmMs: 200, sliceMs: 10, rounds: 7 };
 
 export interface Result {
   readonly op: string;
@@ -30,7 +29,7 @@ export interface Result {
   readonly goal?: Goal & { readonly ratio: number };
 }
 
-export interface Skip {
+interface Skip {
   readonly op: string;
   readonly target: TargetName;
   readonly reason: string;
@@ -87,14 +86,13 @@ async function openLanes(
       const options: ChildOptions = {
         target: shared ? MEMCPY : target,
         population: row.population,
-        quick: pace.quick,
       };
       const key = `${options.target} ${options.population}`;
       try {
         const child = children.get(key) ?? (await Child.start(options));
         children.set(key, child);
         if (!shared || index === 0) await child.ask({ kind: "prepare", op: row.op });
-        await child.ask({ kind: "slice", target, budgetMs: pace.warmMs });
+        await child.slice(row.op, target, pace.warmMs);
         lanes.push({ row, target, child, slices: [] });
       } catch (error) {
         report.skipped.push({ op: row.op, target, reason: messageOf(error) });
@@ -121,11 +119,12 @@ async function measureLanes(lanes: readonly Lane[], pace: Pace, report: Report):
       // Another one begins each round: nobody always follows the same neighbour.
       const lane = lanes[(turn + round) % lanes.length]!;
       await guarded(lane, async () => {
-        lane.slices.push(await lane.child.slice(lane.target, pace.sliceMs));
+        lane.slices.push(await lane.child.slice(lane.row.op, lane.target, pace.sliceMs));
       });
     }
   }
-  for (const lane of lanes) await guarded(lane, () => lane.child.ask({ kind: "end" }));
+  for (const lane of lanes)
+    await guarded(lane, () => lane.child.ask({ kind: "end", op: lane.row.op }));
   return lanes.filter((lane) => !failed.has(lane));
 }
 

@@ -11,7 +11,7 @@ export function spread(values: readonly number[]): number {
 }
 
 /** Linear interpolation between the closest ranks. */
-export function quantile(values: readonly number[], fraction: number): number {
+function quantile(values: readonly number[], fraction: number): number {
   if (values.length === 0) throw new RangeError("a quantile needs at least one value");
   const sorted = [...values].sort((a, b) => a - b);
   const at = (sorted.length - 1) * fraction;

@@ -74,7 +74,7 @@ function formatSkips({ skipped }: Report): string[] {
 }
 
 /** Three significant digits and a unit. */
-export function formatTime(ns: number): string {
+function formatTime(ns: number): string {
   if (ns < 1e3) return `${ns.toPrecision(3)} ns`;
   if (ns < 1e6) return `${(ns / 1e3).toPrecision(3)} µs`;
   return `${(ns / 1e6).toPrecision(3)} ms`;
