@@ -1,10 +1,12 @@
 /** A mounted volume and the model of it, which do the same operations. */
 import {
+  FALLOC_FL_ZERO_RANGE,
   FsError,
   isDirectory,
   type Name,
   O_CREAT,
   O_EXCL,
+  O_RDONLY,
   O_RDWR,
   type OpenFile,
   PAGE_SIZE,
@@ -13,7 +15,13 @@ import {
 import { applyOperation } from "../apply.ts";
 import { applyToModel } from "../model/apply-to-model.ts";
 import { ModelFs, type ModelLimits } from "../model/model-fs.ts";
-import { OK, type Operation, type OperationName, type Result } from "../operations.ts";
+import {
+  type FileRef,
+  OK,
+  type Operation,
+  type OperationName,
+  type Result,
+} from "../operations.ts";
 import { USERS } from "../users.ts";
 import type { Volume } from "../volume.ts";
 import { treeOfMount } from "./mount-tree.ts";
@@ -180,10 +188,41 @@ export class FullPair extends Pair {
 
   private stepWithin(operation: Operation): Result {
     const found = applyOperation(this.volume.program, operation);
-    if ("error" in found && found.error === "ENOSPC" && NEEDS_SPACE.has(operation.op)) return found;
+    if ("error" in found && found.error === "ENOSPC" && NEEDS_SPACE.has(operation.op)) {
+      if (operation.op === "fallocate") this.adoptZeros(operation);
+      return found;
+    }
     const isShort = operation.op === "write" && "ok" in found && found.ok !== operation.length;
     const done = isShort ? { ...operation, length: found.ok as number } : operation;
     return this.agreeWithoutTimes(applyToModel(this.model, done), found);
+  }
+
+  /** Of a range that was to be zeroed, any part may be zero when the space runs out. */
+  private adoptZeros({ file, mode, pos, length }: Extract<Operation, { op: "fallocate" }>): void {
+    if ((mode & FALLOC_FL_ZERO_RANGE) === 0) return;
+    const isSlot = typeof file === "number";
+    const node = isSlot ? this.model.files.get(file)!.node : this.model.lookup(file, true);
+    const expected = node.content.read(pos, length);
+    const found = this.readRange(file, pos, expected.length);
+    for (const [index, byte] of found.entries()) {
+      if (byte === 0 || byte === expected[index]) continue;
+      throw new Disagreement(`byte ${pos + index} is neither what it was nor zero`);
+    }
+    node.content.write(pos, found);
+  }
+
+  /** Whatever the mode is in which the file is open. */
+  private readRange(file: FileRef, pos: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    const { vfs, program } = this.volume;
+    if (typeof file === "number") {
+      vfs.superblock.files.read(program.files.get(file)!.inode, pos, bytes, 0, length);
+    } else {
+      const opened = program.task.open(file as Name, O_RDONLY);
+      program.task.pread(opened, bytes, 0, length, pos);
+      program.task.close(opened);
+    }
+    return bytes;
   }
 
   private agreeWithoutTimes(expected: Result, found: Result): Result {
