@@ -104,6 +104,18 @@ describe("what was synced", () => {
   });
 });
 
+describe("a synced range that nobody wrote", () => {
+  it("asks for no size: it lies inside the file only since something was written behind it", () => {
+    const history = historyOf("aa", "aa....bb");
+    history.syncRange(3, 2);
+    expect(judged(history, "aa")).toBe("legal");
+    expect(judged(history, "aa....bb")).toBe("legal");
+    history.syncRange(3, 4);
+    expect(judged(history, "aa")).toBe("lost size");
+    expect(judged(history, "aa....b")).toBe("legal");
+  });
+});
+
 describe("truncation", () => {
   it("moves the size at once, and may leave the tail zero or old", () => {
     const history = historyOf("abcd");

@@ -89,14 +89,23 @@ export class FileHistory {
     this.sizes = [{ low: this.newest.length, high: this.newest.length }];
   }
 
-  /** What the positions [pos, pos+length) hold must survive, and a size with which it is read. */
+  /**
+   * What the positions [pos, pos+length) hold must survive, and a size with which it can be read:
+   * one that covers what changed there. A range that only came to lie inside the file, because
+   * something was written behind it, has nothing to survive.
+   */
   syncRange(pos: number, length: number): void {
     const end = Math.min(pos + length, this.newest.length);
     if (end <= pos) return;
     this.rangeSyncs.push({ changes: this.changes.length, pos, end });
+    let needed = 0;
+    for (const { at, bytes } of this.changes.slice(this.synced)) {
+      const last = Math.min(at + bytes.length, end);
+      if (at < end && last > pos) needed = Math.max(needed, last);
+    }
     this.sizes = this.sizes
-      .filter((range) => range.high >= end)
-      .map((range) => ({ low: Math.max(range.low, end), high: range.high }));
+      .filter((range) => range.high >= needed)
+      .map((range) => ({ low: Math.max(range.low, needed), high: range.high }));
     assert(this.sizes.length > 0, "the newest size is always legal");
   }
 
