@@ -31,6 +31,9 @@ export const DEFAULT_CONFIG: GeneratorConfig = {
 
 const BUILDERS: Builders = { ...fileOperations, ...nameOperations, ...attributeOperations };
 
+/** The operations that are drawn. */
+export const DRAWN = Object.keys(BUILDERS) as OperationName[];
+
 export class Generator {
   private readonly model: ModelFs;
   private readonly dice: Dice;

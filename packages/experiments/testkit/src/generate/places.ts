@@ -69,7 +69,7 @@ function visit(directory: ModelNode, path: string, found: Survey, files: Set<Mod
   }
 }
 
-export function someName(dice: Dice): string {
+function someName(dice: Dice): string {
   if (dice.chance(88)) return dice.pick(NAMES);
   return dice.chance(90) ? dice.pick(ODD_NAMES) : dice.pick(BAD_NAMES);
 }
