@@ -3,7 +3,7 @@ import {
   type Clock,
   mount,
   nameFromUtf8,
-  nameToUtf8,
+  namesToUtf8,
   O_APPEND,
   O_CREAT,
   O_EXCL,
@@ -88,7 +88,7 @@ export class XiplabTarget implements Target<OpenFile> {
   }
 
   readdir(path: string): string[] {
-    return this.task.readdir(nameFromUtf8(path)).map(nameToUtf8);
+    return namesToUtf8(this.task.readdir(nameFromUtf8(path)));
   }
 
   pread(handle: OpenFile, buffer: Uint8Array, pos: number): number {

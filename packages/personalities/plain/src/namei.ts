@@ -98,15 +98,16 @@ export class PlainFileSystem extends PlainInodes implements FileSystem {
 
   readdir(directory: PlainInode, cookie: number, batch: DirBatch, max: number): boolean {
     const { units } = this.index(directory);
+    const { cookies, inos, names, types } = batch;
     let left = max;
     for (let unit = cookie; unit < units.length; unit++) {
       const dirent = units[unit];
       if (dirent?.unit !== unit) continue;
       if (left-- === 0) return true;
-      batch.names.push(dirent.name);
-      batch.inos.push(dirent.ino);
-      batch.types.push(dirent.type);
-      batch.cookies.push(unit + 1);
+      names.push(dirent.name);
+      inos.push(dirent.ino);
+      types.push(dirent.type);
+      cookies.push(unit + 1);
     }
     return false;
   }
