@@ -11,6 +11,8 @@ import {
   type Personality,
   Pmem,
   type PmemDevice,
+  PURPOSE_DATA,
+  SEGMENT_SIZE,
   type Timespec,
   type Vfs,
 } from "@xiplab/core";
@@ -108,4 +110,17 @@ export function describeReport(report: CheckReport): string | null {
     return `check finds: ${report.findings.map(describeCorruption).join("; ")}`;
   }
   return report.clean ? null : "check says that the image was not unmounted cleanly";
+}
+
+/** Another device with the same bytes: what a power cut leaves, if every store reached the medium. */
+export function copyDevice(device: PmemDevice): PmemDevice {
+  const copy = new Pmem(device.size);
+  const bytes = new Uint8Array(SEGMENT_SIZE);
+  for (let offset = 0; offset < copy.size; offset += bytes.length) {
+    const length = Math.min(bytes.length, copy.size - offset);
+    device.load(offset, bytes, 0, length);
+    copy.storeNonTemporal(offset, bytes, 0, length, PURPOSE_DATA);
+  }
+  copy.fence();
+  return copy;
 }

@@ -23,7 +23,7 @@ import {
   type Result,
 } from "../operations.ts";
 import { USERS } from "../users.ts";
-import type { Volume } from "../volume.ts";
+import { copyDevice, Volume } from "../volume.ts";
 import { treeOfMount } from "./mount-tree.ts";
 import { diffResults } from "./results.ts";
 import { diffTrees, treeOfModel } from "./tree.ts";
@@ -85,7 +85,26 @@ export class Pair {
     return expected;
   }
 
+  /**
+   * What the next start finds if the power goes now and every store has reached the medium: mount
+   * must mend it. Without a cache, and with names that are durable at once, nothing at all is lost.
+   */
+  private cutPower(): void {
+    const { config, device } = this.volume;
+    const next = new Volume(config, copyDevice(device));
+    const { task } = next.mount();
+    const keepsAll = config.personality.capabilities.synchronousMetadata === true;
+    if (keepsAll && (config.mountOptions?.["data"] ?? "xip") === "xip") {
+      const difference = diffTrees(treeOfModel(this.model), treeOfMount(task), { times: false });
+      if (difference !== null) throw new Disagreement(`after a power cut ${difference}`);
+    }
+    next.unmount();
+    const finding = next.check();
+    if (finding !== null) throw new Disagreement(`after a power cut and a mount ${finding}`);
+  }
+
   protected remount(): Result {
+    this.cutPower();
     this.model.exit();
     this.letGo();
     this.volume.unmount();

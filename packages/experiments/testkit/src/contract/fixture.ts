@@ -13,10 +13,7 @@ import {
   type OpenFile,
   type OptionValues,
   type Personality,
-  Pmem,
   type PmemDevice,
-  PURPOSE_DATA,
-  SEGMENT_SIZE,
   type Stat,
   Task,
 } from "@xiplab/core";
@@ -25,7 +22,7 @@ import { diffTrees, freezeTree } from "../compare/tree.ts";
 import { markFreeSpace } from "../mark.ts";
 import { pattern } from "../pattern.ts";
 import { UMASK, USERS, type UserName } from "../users.ts";
-import { Volume, type VolumeConfig } from "../volume.ts";
+import { copyDevice, Volume, type VolumeConfig } from "../volume.ts";
 import { ContractError, holds } from "./expect.ts";
 
 export const KIB = 1024;
@@ -205,7 +202,7 @@ export class Fixture {
 
   /** What a machine finds that lost its power now, if every store had reached the medium. */
   afterPowerCut<T>(look: (task: Task) => T): T {
-    const volume = new Volume(this.volume.config, copyOf(this.device));
+    const volume = new Volume(this.volume.config, copyDevice(this.device));
     const result = look(volume.mount().task);
     volume.unmount();
     const finding = volume.check();
@@ -215,7 +212,7 @@ export class Fixture {
 
   /** The same, mounted read-only: not a byte of the copy may change. */
   afterPowerCutReadOnly(look: (task: Task) => void): void {
-    const volume = new Volume(this.volume.config, copyOf(this.device));
+    const volume = new Volume(this.volume.config, copyDevice(this.device));
     const { stores } = volume.device.counters;
     look(volume.mount({ ro: "1" }).task);
     volume.unmount();
@@ -257,15 +254,3 @@ const ADVICE_CHECK =
   "everything, or check is stricter than the format";
 const ADVICE_REMOUNT =
   "something lives in memory alone: write it before the operation returns, or in sync and unmount";
-
-function copyOf(device: PmemDevice): PmemDevice {
-  const copy = new Pmem(device.size);
-  const bytes = new Uint8Array(SEGMENT_SIZE);
-  for (let offset = 0; offset < copy.size; offset += bytes.length) {
-    const length = Math.min(bytes.length, copy.size - offset);
-    device.load(offset, bytes, 0, length);
-    copy.storeNonTemporal(offset, bytes, 0, length, PURPOSE_DATA);
-  }
-  copy.fence();
-  return copy;
-}
