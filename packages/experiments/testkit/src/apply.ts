@@ -19,6 +19,7 @@ import {
   type Stat,
   Task,
   type Timespec,
+  UTIME_NOW,
   UTIME_OMIT,
   type Vfs,
 } from "@xiplab/core";
@@ -331,5 +332,7 @@ export function toStatValue(stat: Stat): StatValue {
 /** For calls that give nothing. */
 const none = (_nothing: void): null => null;
 
-const timespec = (time: OperationTime): Timespec =>
-  time === null ? { sec: 0, nsec: UTIME_OMIT } : { sec: time[0], nsec: time[1] };
+function timespec(time: OperationTime): Timespec {
+  if (time === null) return { sec: 0, nsec: UTIME_OMIT };
+  return time === "now" ? { sec: 0, nsec: UTIME_NOW } : { sec: time[0], nsec: time[1] };
+}

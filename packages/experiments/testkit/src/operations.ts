@@ -10,8 +10,8 @@ import type { UserName } from "./users.ts";
 /** A path: opened for this one operation and closed again. A number: an open file, by its slot. */
 export type FileRef = string | number;
 
-/** Seconds and nanoseconds; null leaves the time as it is (UTIME_OMIT). */
-export type OperationTime = readonly [sec: number, nsec: number] | null;
+/** Seconds and nanoseconds; "now" (UTIME_NOW); null leaves the time as it is (UTIME_OMIT). */
+export type OperationTime = readonly [sec: number, nsec: number] | "now" | null;
 
 export type OperationBody =
   /** open(2) into a slot, which must be free. Flags O_*; also O_TMPFILE. */

@@ -50,8 +50,8 @@ function chownOperation(draw: Draw): OperationBody {
 function utimensOperation(draw: Draw): OperationBody {
   const { dice } = draw;
   const time = (): OperationTime =>
-    dice.chance(20)
-      ? null
+    dice.chance(35)
+      ? dice.pick([null, "now"])
       : [dice.pick([0, 1, -1, 2 ** 31, 1_700_000_000, -(2 ** 31)]), dice.pick([0, 1, 999_999_999])];
   return {
     op: "utimens",

@@ -14,8 +14,6 @@ export interface GeneratorConfig {
   readonly pagesMax: number;
   /** Files, directories and links that may exist at once. */
   readonly nodesMax: number;
-  /** Largest position of a far write. */
-  readonly farMax: number;
   /** MAP_SYNC may be asked for. */
   readonly mapSync: boolean;
   /** Root alone acts. */
@@ -48,8 +46,8 @@ export function someFile({ dice, found, model }: Draw): FileRef {
 }
 
 /** A position in or around the content of `file`. */
-export function posIn({ dice, model, config }: Draw, file: FileRef): number {
-  return somePos(dice, sizeOf(model, file), config.farMax);
+export function posIn({ dice, model }: Draw, file: FileRef): number {
+  return somePos(dice, sizeOf(model, file), model.limits.sizeMax);
 }
 
 export function sizeOf(model: ModelFs, file: FileRef): number {

@@ -5,10 +5,13 @@ import {
   O_APPEND,
   O_CREAT,
   O_DIRECTORY,
+  O_DSYNC,
   O_EXCL,
+  O_NOATIME,
   O_NOFOLLOW,
   O_RDONLY,
   O_RDWR,
+  O_SYNC,
   O_TMPFILE,
   O_TRUNC,
   O_WRONLY,
@@ -76,6 +79,7 @@ function someOpenFlags({ dice }: Draw, create: boolean): number {
   if (dice.chance(15)) flags |= O_TRUNC;
   if (dice.chance(15)) flags |= O_APPEND;
   if (dice.chance(8)) flags |= O_NOFOLLOW;
+  if (dice.chance(5)) flags |= dice.pick([O_SYNC, O_DSYNC, O_NOATIME]);
   return flags;
 }
 

@@ -24,7 +24,6 @@ import { survey } from "./places.ts";
 export const DEFAULT_CONFIG: GeneratorConfig = {
   pagesMax: 1000,
   nodesMax: 40,
-  farMax: 2 ** 30,
   mapSync: false,
   rootOnly: false,
 };

@@ -124,10 +124,8 @@ export function somePos(dice: Dice, size: number, farMax: number): number {
     return Math.max(0, dice.between(0, 40) * BLOCK + (dice.chance(60) ? 0 : edge));
   if (kind === "inside") return dice.between(0, Math.max(size, 20_000));
   if (kind === "segment") return SEGMENT * dice.between(1, 2) + edge;
-  return Math.min(
-    farMax,
-    dice.pick([2 ** 24, 2 ** 31, 2 ** 32, 2 ** 33]) + dice.between(0, 2 * BLOCK),
-  );
+  const far = dice.pick([2 ** 24, 2 ** 31, 2 ** 32, 2 ** 40, farMax - BLOCK, farMax]);
+  return Math.max(0, Math.min(farMax, far + dice.between(0, BLOCK)) + edge);
 }
 
 /** The same, page-aligned: for mmap and for the moving modes of fallocate. */

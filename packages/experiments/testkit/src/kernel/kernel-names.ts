@@ -11,6 +11,7 @@ const AT_FDCWD = -100;
 const AT_EACCESS = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
+const UTIME_NOW = 2 ** 30 - 1;
 const UTIME_OMIT = 2 ** 30 - 2;
 const PATH_ROOM = 4096;
 const VALUE_ROOM = 65_536;
@@ -103,8 +104,10 @@ function ok(returned: number | bigint): null {
 function timesOf(atime: OperationTime, mtime: OperationTime): Uint8Array {
   const bytes = Buffer.alloc(32);
   for (const [index, time] of [atime, mtime].entries()) {
-    bytes.writeBigInt64LE(BigInt(time?.[0] ?? 0), index * 16);
-    bytes.writeBigInt64LE(BigInt(time?.[1] ?? UTIME_OMIT), index * 16 + 8);
+    const special = time === "now" ? UTIME_NOW : UTIME_OMIT;
+    const [sec, nsec] = time === "now" || time === null ? [0, special] : time;
+    bytes.writeBigInt64LE(BigInt(sec), index * 16);
+    bytes.writeBigInt64LE(BigInt(nsec), index * 16 + 8);
   }
   return bytes;
 }

@@ -15,7 +15,6 @@ import {
   type FileRef,
   OK,
   type Operation,
-  type OperationTime,
   type Result,
   type StatValue,
   type Value,
@@ -160,7 +159,7 @@ function playAttributes(model: ModelFs, o: Operation): Value {
       return null;
     case "utimens":
       if (o.atime === null && o.mtime === null) return null;
-      model.utimens(nodeFor(model, o.file, o.follow), timespec(o.atime), timespec(o.mtime));
+      model.utimens(nodeFor(model, o.file, o.follow), o.atime, o.mtime);
       return null;
     case "setxattr":
       setXattr(model, o.path, o.name, pattern(o.seed, 0, o.length), o.flags);
@@ -212,6 +211,3 @@ export const ANY_TIME = "?";
 export function timeText(time: Timespec | null): string {
   return time === null ? ANY_TIME : `${time.sec}.${String(time.nsec).padStart(9, "0")}`;
 }
-
-const timespec = (time: OperationTime): Timespec | null =>
-  time === null ? null : { sec: time[0], nsec: time[1] };

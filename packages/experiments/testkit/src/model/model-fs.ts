@@ -34,6 +34,7 @@ import {
   W_OK,
   X_OK,
 } from "@xiplab/core";
+import type { OperationTime } from "../operations.ts";
 import { UMASK, USERS } from "../users.ts";
 import { ModelFile, type ModelRegion } from "./model-file.ts";
 import {
@@ -229,11 +230,21 @@ export class ModelFs {
     node.ctime = this.now;
   }
 
-  utimens(node: ModelNode, atime: Timespec | null, mtime: Timespec | null): void {
-    if (!owns(this.who, node)) fail("EPERM");
-    if (atime !== null) node.atime = atime;
-    if (mtime !== null) node.mtime = mtime;
+  utimens(node: ModelNode, atime: OperationTime, mtime: OperationTime): void {
+    // Who may write the file may say that it was now; any other time is the owner's to set.
+    if (atime !== "now" || mtime !== "now") {
+      if (!owns(this.who, node)) fail("EPERM");
+    } else if (!owns(this.who, node)) {
+      this.permit(node, W_OK);
+    }
+    node.atime = this.timeOf(atime) ?? node.atime;
+    node.mtime = this.timeOf(mtime) ?? node.mtime;
     node.ctime = this.now;
+  }
+
+  private timeOf(time: OperationTime): Timespec | null {
+    if (time === "now") return this.now;
+    return time === null ? null : { sec: time[0], nsec: time[1] };
   }
 
   // --- files -----------------------------------------------------------------------------------
