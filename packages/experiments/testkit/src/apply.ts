@@ -1,6 +1,8 @@
 /** Operations on a mounted file system: the counterpart of `model/apply-to-model.ts`. */
 import {
   BusError,
+  FIEMAP_EXTENT_DELALLOC,
+  FIEMAP_EXTENT_LAST,
   FsError,
   isDirectory,
   type MappedRegion,
@@ -195,7 +197,22 @@ function walkExtents(task: Task, file: OpenFile): Value {
     if (pos <= data || pos > size) return `SEEK_HOLE from ${data} gave ${pos} of ${size}`;
   }
   task.lseek(file, position, SEEK_SET);
-  return size;
+  return wrongExtent(task, file) ?? size;
+}
+
+/** What is wrong with the extents that fiemap lists, or null. */
+function wrongExtent(task: Task, file: OpenFile): string | null {
+  const extents = task.fiemap(file, 0, Number.MAX_SAFE_INTEGER);
+  const { device } = task.vfs.superblock.fs;
+  let end = 0;
+  for (const [index, { logical, physical, length, flags }] of extents.entries()) {
+    const isLast = index === extents.length - 1;
+    const isPlaced = (flags & FIEMAP_EXTENT_DELALLOC) !== 0 || physical + length <= device.size;
+    const isMarked = ((flags & FIEMAP_EXTENT_LAST) !== 0) === isLast;
+    if (length > 0 && logical >= end && isPlaced && isMarked) end = logical + length;
+    else return `fiemap: extent ${index} of ${JSON.stringify(extents)} cannot be`;
+  }
+  return null;
 }
 
 /** Null where nothing but a hole follows. */

@@ -31,7 +31,10 @@ export type OperationBody =
   | { op: "sync" }
   /** The end of the program, unmount, check, mount. For whoever runs a sequence, not for a program. */
   | { op: "remount" }
-  /** Walk the file with SEEK_DATA and SEEK_HOLE: the holes must read as zeros. Result: the size. */
+  /**
+   * Walk the file with SEEK_DATA and SEEK_HOLE: the holes must read as zeros; and with fiemap.
+   * Result: the size, or what is wrong.
+   */
   | { op: "extents"; file: FileRef }
   /** mmap(2) into a region slot, which must be free. */
   | {

@@ -4,10 +4,10 @@ import {
   type CheckReport,
   type Clock,
   describeCorruption,
+  mkfs,
   mount,
   type MountEnvironment,
   type OptionValues,
-  parseOptions,
   type Personality,
   Pmem,
   type PmemDevice,
@@ -61,10 +61,7 @@ export class Volume {
 
   /** @throws OptionError */
   mkfs(): void {
-    const { personality, mkfsOptions = {} } = this.config;
-    const who = `mkfs.${personality.name}`;
-    const options = parseOptions(personality.mkfsOptions, mkfsOptions, who);
-    personality.mkfs(this.device, { clock: this.clock, options });
+    mkfs(this.config.personality, this.device, this.config.mkfsOptions, { clock: this.clock });
   }
 
   get vfs(): Vfs {

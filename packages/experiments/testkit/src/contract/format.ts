@@ -60,6 +60,15 @@ export const formatCases: Group<FormatCase> = {
       },
     },
     {
+      name: "mkfs refuses a device that is too small",
+      run(config) {
+        const device = new Pmem(PAGE);
+        const advice = "throw OptionError before anything is written";
+        unchanged(device, () => throwsOptionError(() => new Volume(config, device).mkfs(), advice));
+      },
+    },
+    { name: "default mount options are kept in the image, or there are none", run: defaultOptions },
+    {
       name: "mount refuses an option that it does not have",
       run(config, device) {
         const volume = Volume.make(config, device);
@@ -117,14 +126,31 @@ function unclean(config: VolumeConfig, device: PmemDevice): void {
 
 function refusesOption(act: () => unknown): void {
   const advice = "declare options in mkfsOptions and mountOptions: core refuses all others";
+  const message = throwsOptionError(act, advice);
+  holds(message.includes("bogus"), "the message does not name the option", advice);
+}
+
+/** Returns the message. */
+function throwsOptionError(act: () => unknown, advice: string): string {
   try {
     act();
   } catch (error) {
     if (!(error instanceof OptionError)) throw error;
-    holds(error.message.includes("bogus"), "the message does not name the option", advice);
-    return;
+    return error.message;
   }
-  throw new ContractError("the option was taken", advice);
+  throw new ContractError("went through, expected an OptionError", advice);
+}
+
+function defaultOptions(config: VolumeConfig, device: PmemDevice): void {
+  const { personality } = config;
+  const advice = "defaultOptions answers {} where there is nothing, and never throws";
+  equal(personality.defaultOptions(device), {}, advice);
+  equal(personality.defaultOptions(new Pmem(PAGE)), {}, advice);
+  const hasPlace = Object.hasOwn(personality.mkfsOptions, "defaultOptions");
+  const mkfsOptions = hasPlace ? { defaultOptions: "data=nodelalloc,noatime" } : {};
+  Volume.make({ ...config, mkfsOptions: { ...config.mkfsOptions, ...mkfsOptions } }, device);
+  const expected = hasPlace ? { data: "nodelalloc", noatime: "1" } : {};
+  equal(personality.defaultOptions(device), expected, "as splitOptions reads what mkfs was given");
 }
 
 /** Mounting throws CorruptionError (or EIO), probe and check do not throw, nothing is written. */

@@ -28,6 +28,7 @@ export const attributeCases: Group<Case> = {
     { name: "chmod and chown are on the medium", run: chmodChown },
     { name: "times to the nanosecond, before 1970 and after 2038", run: farTimes },
     { name: "which operation moves which time", run: movedTimes },
+    { name: "access times: moved by a read where they are old, and kept", run: accessTimes },
     { name: "a write by others than root clears set-user-id", run: writeClearsSuid },
     { name: "chown clears set-user-id", run: chownClearsSuid },
     { name: "set-group-id directories hand their group down", run: setgidDirectory },
@@ -135,6 +136,25 @@ function movedTimes(f: Fixture): void {
     `ctime ${ctimeSec}, mtime ${mtimeSec}`,
     "rename moves the ctime of the file alone",
   );
+}
+
+/** relatime: a read moves atime if it is not younger than mtime and ctime. */
+function accessTimes(f: Fixture): void {
+  f.create("/f", pattern(1, 0, 100));
+  const file = f.open("/f");
+  const readAt = (): number => {
+    f.tick();
+    f.get(file, 0, 10);
+    return f.stat("/f").atimeSec;
+  };
+  const first = readAt();
+  equal(first, f.volume.clock.time.sec, "the first read moves atime, which is as old as mtime");
+  equal(readAt(), first, "the next one does not");
+  f.putPattern(file, 2, 0, 10);
+  const second = readAt();
+  equal(second, f.volume.clock.time.sec, "a read after a write does");
+  f.remount();
+  equal(f.stat("/f").atimeSec, second, "atime is on the medium, too");
 }
 
 function writeClearsSuid(f: Fixture): void {
