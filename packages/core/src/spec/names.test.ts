@@ -3,8 +3,16 @@ import { expect, test } from "vitest";
 import { nameFromBytes, nameFromUtf8, namesToUtf8, nameToBytes, nameToUtf8 } from "./names.ts";
 
 const TEXTS = [
-  ...["", "plain.txt", "\u0000\u007f", "é", "naïve/Ärger.txt", "日本語", "🙂", "\u0080"],
-  ...["a name that is longer than a loop likes", "a long name with ümlauts in the middle of it"],
+  "",
+  "plain.txt",
+  "\u0000\u007f",
+  "é",
+  "naïve/Ärger.txt",
+  "日本語",
+  "🙂",
+  "\u0080",
+  "a name that is longer than a loop likes",
+  "a long name with ümlauts in the middle of it",
 ];
 
 test.each(TEXTS)("%j as bytes is its UTF-8, and comes back", (text) => {
