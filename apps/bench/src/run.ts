@@ -3,7 +3,7 @@
  * machine meets all of them alike and cancels in the ratios.
  */
 import type { Slice } from "./batch.ts";
-import type { Goal, Row, Section } from "./catalog.ts";
+import { ALL_USED, type Goal, type Row, type Section } from "./catalog.ts";
 import { Child } from "./child-process.ts";
 import { type ChildOptions, MEMCPY, type TargetName } from "./protocol.ts";
 import { median, spread } from "./statistics.ts";
@@ -87,7 +87,8 @@ async function openLanes(
         target: shared ? MEMCPY : target,
         population: row.population,
       };
-      const key = `${options.target} ${options.population}`;
+      // Where every file is visited, what is kept of them in memory is not what it is elsewhere.
+      const key = `${options.target} ${options.population} ${row.op.endsWith(ALL_USED)}`;
       try {
         const child = children.get(key) ?? (await Child.start(options));
         children.set(key, child);

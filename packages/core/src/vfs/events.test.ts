@@ -35,7 +35,8 @@ test("observers are told of every change, by directory and name", () => {
     "delete 1  d",
   ]);
   seen.length = 0;
-  task.stat(n("/h/f"));
+  // From the second walk on the path is known, and open does not walk.
+  for (let walks = 0; walks < 2; walks++) task.stat(n("/h/f"));
   const known = task.open(n("/h/f"), O_RDWR);
   task.write(known, new Uint8Array(1));
   task.rename(n("/h"), n("/k"));

@@ -7,7 +7,8 @@
  * them but the names on the way.
  *
  * Invariants:
- * - A path in the map leads to its inode, and is that inode's `cachedPath` (one for each inode).
+ * - A path in the map leads to its inode, and is that inode's `cachedPath` (one for each inode). An
+ *   inode that was walked to once has a `cachedPath` that is not in the map yet.
  * - So an inode that loses a name takes its path along (`forget`), and a directory that moves takes
  *   all (`clear`), for what lies below it moved too. A path that is forgotten needlessly does no
  *   harm.
@@ -34,11 +35,18 @@ export class PathCache {
     return this.inodes.get(path);
   }
 
-  add(path: Name, inode: Inode): void {
-    this.forget(inode);
-    if (this.inodes.size >= this.pathsMax) this.clear();
-    inode.cachedPath = path;
-    this.inodes.set(path, inode);
+  /**
+   * A walk of `path` led to the inode. It is kept from the second time on: most files of a large tree
+   * are opened once, and a map of them all is slow for those that are opened again and again.
+   */
+  walked(path: Name, inode: Inode): void {
+    if (inode.cachedPath === path) {
+      if (this.inodes.size >= this.pathsMax) this.clear();
+      this.inodes.set(path, inode);
+    } else {
+      this.forget(inode);
+      inode.cachedPath = path;
+    }
   }
 
   /** The inode lost a name, or leaves memory. */

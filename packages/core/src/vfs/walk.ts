@@ -100,7 +100,7 @@ export function findPath(
   const inode = walkPath(sb, credentials, path, follow, walk);
   const isPlain = path.charCodeAt(0) === SLASH && !walk.hasDots;
   const isLinked = walk.links > 0 || isSymlink(inode.mode);
-  if (isRoot && isPlain && !isLinked) sb.paths.add(path, inode);
+  if (isRoot && isPlain && !isLinked) sb.paths.walked(path, inode);
   return inode;
 }
 
