@@ -8,10 +8,15 @@ import { OptionError } from "@xiplab/core";
 import type { Operation } from "@xiplab/testkit";
 import { exploreCrash, exploreWith, replayCrash } from "./explore.ts";
 import { PlanError } from "./plans.ts";
-import { CrashCaseError } from "./record.ts";
 import { type CaseName, Cases, create, fsync, rename, write } from "./testing-cases.ts";
 import type { FoundTree } from "./tree.ts";
-import type { CrashBounds, CrashCase, CrashProgress, CrashResult } from "./types.ts";
+import {
+  type CrashBounds,
+  type CrashCase,
+  CrashCaseError,
+  type CrashProgress,
+  type CrashResult,
+} from "./types.ts";
 
 const DEVICE_SIZE = 2 ** 19;
 
@@ -179,6 +184,12 @@ describe("a case", () => {
       /case 'log', op1: plain gives \d+, POSIX wants 1048576/,
     );
     expect(() => exploreCrash({ ...caseOf("log", "zero"), body })).toThrow(CrashCaseError);
+  });
+
+  it("with a file that is too large to compare is refused", () => {
+    const body: Operation[] = [create("/log"), { op: "truncate", file: "/log", size: 2 ** 40 }];
+    const huge = { ...caseOf("log", "zero"), setup: [], body };
+    expect(() => exploreCrash(huge)).toThrow(/a file of 1099511627776 bytes/);
   });
 
   it("with an option that the design does not know is refused", () => {

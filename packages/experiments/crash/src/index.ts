@@ -4,5 +4,14 @@ export { exploreCrash, replayCrash } from "./explore.ts";
 export type { Finding } from "./oracle.ts";
 export { DEFAULT_BOUNDS, PlanError } from "./plans.ts";
 export { promisesOf } from "./promises.ts";
-export { CrashCaseError } from "./record.ts";
-export * from "./types.ts";
+export type {
+  CrashBounds,
+  CrashCase,
+  CrashProgress,
+  CrashResult,
+  Promises,
+  Skipped,
+  VerdictCount,
+  VerdictName,
+} from "./types.ts";
+export { CrashCaseError, VerdictNames } from "./types.ts";

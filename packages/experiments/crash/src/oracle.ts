@@ -22,7 +22,7 @@ import {
 } from "@xiplab/testkit";
 import { type ContentFinding, FileHistory, type IllegalRange } from "./history.ts";
 import { type FoundTree, type Names, equalNames, namesOf, renameMidways } from "./tree.ts";
-import type { Promises, VerdictName } from "./types.ts";
+import { CONTENT_MAX, CrashCaseError, type Promises, type VerdictName } from "./types.ts";
 
 /** One thing that is wrong with a recovered file system. */
 export interface Finding {
@@ -132,7 +132,13 @@ export class Oracle {
   private noteContent(operation: Operation): void {
     const node = this.writtenNode(operation);
     if (node === null || !node.isRegular) return;
-    const content = node.content.read(0, node.content.size);
+    const { size } = node.content;
+    if (size > CONTENT_MAX) {
+      throw new CrashCaseError(
+        `a file of ${size} bytes: contents up to ${CONTENT_MAX} are compared`,
+      );
+    }
+    const content = node.content.read(0, size);
     const atomic = operation.op === "write" && this.promises.atomicWrite;
     this.historyOf(node).change(content, operation.op === "write" && !atomic, atomic);
   }

@@ -32,12 +32,7 @@ import {
   fillWithMark,
 } from "@xiplab/testkit";
 import { domainOf } from "./id.ts";
-import type { CrashCase } from "./types.ts";
-
-/** The case itself does not run: an operation fails that POSIX does not let fail. */
-export class CrashCaseError extends Error {
-  override readonly name = "CrashCaseError";
-}
+import { type CrashCase, CrashCaseError } from "./types.ts";
 
 export interface Recording {
   /** The image before the first event. */

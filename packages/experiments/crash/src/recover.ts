@@ -25,7 +25,7 @@ import {
 } from "@xiplab/core";
 import type { Finding } from "./oracle.ts";
 import { type FoundName, type FoundTree, attributesText, joinPath } from "./tree.ts";
-import type { CrashCase } from "./types.ts";
+import { CONTENT_MAX, type CrashCase } from "./types.ts";
 
 export interface Recovered {
   /** Null where it could not be read. */
@@ -34,8 +34,6 @@ export interface Recovered {
   readonly findings: readonly Finding[];
 }
 
-/** A file that claims to be larger is not read: the size is the finding. */
-const CONTENT_MAX = 2 ** 28;
 /** Names in one tree; more come from directories that contain themselves. */
 const NAMES_MAX = 2 ** 20;
 
@@ -138,6 +136,7 @@ function readXattrs(task: Task, path: Name): Array<readonly [string, Uint8Array]
 }
 
 function readContent(task: Task, path: Name, stat: Stat): Uint8Array {
+  // A size that no file of a case can have: reading it would take for ever.
   if (stat.size > CONTENT_MAX) throw new Error(`${path} claims to have ${stat.size} bytes`);
   const content = new Uint8Array(stat.size);
   if (stat.size === 0) return content;

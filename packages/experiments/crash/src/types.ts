@@ -114,3 +114,11 @@ export interface CrashProgress {
 
 export type VerdictName = "lost" | "stale" | "broken";
 export const VerdictNames: readonly VerdictName[] = ["lost", "stale", "broken"];
+
+/** Files that are compared byte by byte have at most so many bytes, holes included. */
+export const CONTENT_MAX = 2 ** 28;
+
+/** The case itself cannot be explored: an operation does something else than POSIX wants. */
+export class CrashCaseError extends Error {
+  override readonly name = "CrashCaseError";
+}
