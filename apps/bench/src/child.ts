@@ -60,7 +60,8 @@ function sceneOf<Handle>(
     const scene = op.endsWith(ALL_USED) ? { ...some, tree: all } : some;
     const batch = operation(scene);
     // Of so many files a slice visits a part: caches shall know all of them before the first.
-    for (let pass = 0; population > 0 && pass < 2; pass++) batch.run(0, batch.ops);
+    const passes = population > 0 ? 2 : 0;
+    for (let pass = 0; pass < passes; pass++) batch.run(0, batch.ops);
     return new Map([[name, batch]]);
   };
   return { prepare, dispose: () => target.dispose() };
