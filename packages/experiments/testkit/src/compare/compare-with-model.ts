@@ -43,6 +43,7 @@ const OPERATIONS_PER_RUN = 1000;
 const DEVICE_SIZE = 16 * 1024 * 1024;
 const TREE_EVERY = 50;
 const SHRINK_MS = 20_000;
+const REGIONS_EVERY = 3;
 
 interface Failure {
   readonly at: number;
@@ -140,6 +141,7 @@ function compareOnce(
       const result = pair.step(operations[at]!, at);
       if ("error" in result) idle.add(at);
       if ((at + 1) % treeEvery === 0) pair.compareTrees();
+      else if (at % REGIONS_EVERY === 0) pair.compareRegions();
     }
     at = operations.length - 1;
     pair.finish();

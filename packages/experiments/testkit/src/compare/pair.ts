@@ -26,7 +26,7 @@ import { USERS } from "../users.ts";
 import { copyDevice, Volume } from "../volume.ts";
 import { treeOfMount } from "./mount-tree.ts";
 import { diffResults } from "./results.ts";
-import { diffTrees, treeOfModel } from "./tree.ts";
+import { diffBytes, diffTrees, treeOfModel } from "./tree.ts";
 
 /** What is not as the model says. */
 export class Disagreement extends Error {}
@@ -54,9 +54,24 @@ export class Pair {
   }
 
   compareTrees(): void {
+    this.compareRegions();
     const found = treeOfMount(this.volume.program.task);
     const difference = diffTrees(treeOfModel(this.model), found, { times: this.comparesTimes });
     if (difference !== null) throw new Disagreement(difference);
+  }
+
+  /** Every mapped page, which also fills the page tables: what is not revoked later shows here. */
+  compareRegions(): void {
+    for (const [slot, region] of this.model.regions) {
+      const mapped = this.volume.program.regions.get(slot)!;
+      const length = Math.min(region.length, region.node.content.size - region.pos);
+      if (length <= 0) continue;
+      const expected = region.load(0, length) as Uint8Array;
+      const found = new Uint8Array(length);
+      mapped.load(0, found, 0, length);
+      const difference = diffBytes(expected, found, 0);
+      if (difference !== null) throw new Disagreement(`region ${slot}: ${difference}`);
+    }
   }
 
   /** Everything that must hold at the end, on the medium too, and that no block is lost. */

@@ -8,7 +8,7 @@ import {
 } from "@xiplab/core";
 import { pattern } from "../pattern.ts";
 import type { Case, Group } from "./cases.ts";
-import { bytesEqual, equal, fails, zeros } from "./expect.ts";
+import { bytesEqual, equal, fails, holds, zeros } from "./expect.ts";
 import { BLOCK, type Fixture, n } from "./fixture.ts";
 
 const STALE = "a write fault gets its block by GXM_CREATE | GXM_ZERO: zeroed, durably, and written";
@@ -29,9 +29,11 @@ export const mappingCases: Group<Case> = {
     { name: "beyond the end of the file there is nothing", run: beyondEnd },
     { name: "truncate takes pages away", run: truncated },
     { name: "stores beyond the end never become data", run: tail },
+    { name: "nor do they by a write behind the end", run: tailAndGap },
     { name: "a punched hole is seen", needs: ["punchHole"], run: punched },
     { name: "msync makes stores durable", run: msyncDurable },
     { name: "fsync does, too", run: fsyncDurable },
+    { name: "a store after msync is flushed by the next one", run: flushedAgain },
     { name: "MAP_SYNC", run: mapSync },
     { name: "a mapping outlives its file's name and opener", run: outlives },
     { name: "access modes bind", run: accessModes },
@@ -169,6 +171,17 @@ function tail(f: Fixture): void {
   bytesEqual(f.content("/f"), expected, "on the medium, too");
 }
 
+function tailAndGap(f: Fixture): void {
+  f.create("/f", pattern(1, 0, 100));
+  const file = f.open("/f");
+  const region = f.map(file, 0, BLOCK);
+  store(region, 200, pattern(2, 0, 1000));
+  f.putPattern(file, 3, 3 * BLOCK + 50, 10);
+  zeros(f.get(file, 100, 3 * BLOCK - 50), "what the file grows over reads as zeros");
+  f.remount();
+  zeros(f.content("/f").subarray(100, 3 * BLOCK + 50), "on the medium, too");
+}
+
 function punched(f: Fixture): void {
   f.create("/f", pattern(1, 0, 4 * BLOCK));
   const file = f.open("/f");
@@ -210,6 +223,21 @@ function fsyncDurable(f: Fixture): void {
   f.task.fsync(file);
   const found = f.afterPowerCut((task) => contentIn(task, 3 * BLOCK));
   bytesEqual(found.subarray(10, 2 * BLOCK + 10), pattern(2, 0, 2 * BLOCK), "fsync flushes stores");
+}
+
+function flushedAgain(f: Fixture): void {
+  f.create("/f", pattern(1, 0, 2 * BLOCK));
+  const region = f.map(f.open("/f"), 0, 2 * BLOCK);
+  const work = (): number => {
+    const { flushes, stores } = f.device.counters;
+    region.msync(0, 2 * BLOCK);
+    return f.device.counters.flushes - flushes + f.device.counters.stores - stores;
+  };
+  for (let round = 0; round < 3; round++) {
+    store(region, 10, pattern(round, 0, 8));
+    const advice = "writeback takes write permission away, so that the next store faults and marks";
+    holds(work() > 0, `nothing is flushed in round ${round}`, advice);
+  }
 }
 
 function mapSync(f: Fixture): void {

@@ -29,6 +29,8 @@ export interface Draw {
   readonly config: GeneratorConfig;
   /** Modes of fallocate that may be drawn. */
   readonly fallocModes: readonly number[];
+  /** Where content was touched lately, newest first: what was right there may be wrong by now. */
+  readonly recent: readonly number[];
   /** A number that no operation before had. */
   readonly seed: number;
 }
@@ -39,14 +41,28 @@ export type Builders = Readonly<
 >;
 
 /** A file by path or by an open slot. */
-export function someFile({ dice, found, model }: Draw): FileRef {
+export function someFile(draw: Draw): FileRef {
+  const { dice, found, model } = draw;
+  if (model.regions.size > 0 && dice.chance(35)) return mappedFile(draw);
   const slots = [...model.files.keys()];
   if (slots.length > 0 && dice.chance(40)) return dice.pick(slots);
   return existing(dice, found, dice.chance(95) ? found.files : [...found.files, ...found.symlinks]);
 }
 
+/** A file that is mapped, by path or by slot: what changes has to show in its regions. */
+function mappedFile({ dice, found, model }: Draw): FileRef {
+  const { node } = dice.pick([...model.regions.values()]);
+  const slots = [...model.files].filter(([, file]) => file.node === node).map(([slot]) => slot);
+  const path = found.pathOf.get(node);
+  if (path !== undefined && (slots.length === 0 || dice.chance(50))) return path;
+  return slots.length > 0 ? dice.pick(slots) : "/unmapped";
+}
+
 /** A position in or around the content of `file`. */
-export function posIn({ dice, model }: Draw, file: FileRef): number {
+export function posIn({ dice, model, recent }: Draw, file: FileRef): number {
+  if (recent.length > 0 && dice.chance(25)) {
+    return Math.max(0, dice.pick(recent) + dice.pick([0, 0, 0, -1, 1, 64, -100, 4096, -4096]));
+  }
   return somePos(dice, sizeOf(model, file), model.limits.sizeMax);
 }
 

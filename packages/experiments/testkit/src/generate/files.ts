@@ -37,7 +37,7 @@ export const fileOperations: Builders = {
   write: [160, writeOperation],
   seek: [10, seekOperation],
   truncate: [50, truncateOperation],
-  fallocate: [60, fallocateOperation],
+  fallocate: [80, fallocateOperation],
   fsync: [30, (draw) => ({ op: "fsync", file: someFile(draw), datasync: draw.dice.chance(40) })],
   sync: [3, () => ({ op: "sync" })],
   remount: [4, () => ({ op: "remount" })],
@@ -134,7 +134,8 @@ function fallocateOperation(draw: Draw): OperationBody {
 function mapOperation(draw: Draw): OperationBody {
   const { dice, model, config } = draw;
   const file = someFile(draw);
-  const pos = somePagePos(dice, sizeOf(model, file)) + (dice.chance(2) ? 1 : 0);
+  const start = dice.chance(50) ? 0 : somePagePos(dice, sizeOf(model, file));
+  const pos = start + (dice.chance(2) ? 1 : 0);
   const length = dice.chance(97) ? dice.between(1, REGION_PAGES * PAGE_SIZE) : 0;
   const shared = dice.chance(75);
   return {
@@ -162,13 +163,15 @@ function rangeOfRegion(draw: Draw): { region: number; offset: number; length: nu
   const region = model.regions.get(slot);
   if (region === undefined) return { region: slot, offset: 0, length: 1 };
   const inFile = region.node.content.size - region.pos;
-  const end = dice.chance(90) && inFile > 0 ? Math.min(inFile, region.length) : region.length;
+  const end = dice.chance(80) && inFile > 0 ? Math.min(inFile, region.length) : region.length;
   const kind = dice.weighted([
     ["any", 50],
     ["page", 25],
     ["tail", 25],
   ]);
   let offset = dice.between(0, end - 1);
+  const near = draw.recent.map((pos) => pos - region.pos).filter((at) => at >= 0 && at < end);
+  if (near.length > 0 && dice.chance(50)) offset = dice.pick(near);
   if (kind === "page") offset -= offset % PAGE_SIZE;
   if (kind === "tail") offset = Math.max(0, end - dice.between(1, 100));
   const length = Math.max(1, Math.min(someLength(dice), end - offset));

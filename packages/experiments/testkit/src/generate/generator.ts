@@ -30,6 +30,8 @@ export const DEFAULT_CONFIG: GeneratorConfig = {
 
 const BUILDERS: Builders = { ...fileOperations, ...nameOperations, ...attributeOperations };
 
+const RECENT_MAX = 4;
+
 /** The operations that are drawn. */
 export const DRAWN = Object.keys(BUILDERS) as OperationName[];
 
@@ -39,6 +41,7 @@ export class Generator {
   private readonly config: GeneratorConfig;
   private readonly weights: readonly (readonly [OperationName, number])[];
   private readonly fallocModes: readonly number[];
+  private recent: readonly number[] = [];
   private count = 0;
 
   constructor(dice: Dice, config: GeneratorConfig) {
@@ -55,6 +58,7 @@ export class Generator {
   next(): Operation {
     const operation = this.opening() ?? this.relief() ?? this.draw();
     this.count++;
+    this.remember(operation);
     this.model.now = { sec: this.count, nsec: 0 };
     applyToModel(this.model, operation);
     return operation;
@@ -89,11 +93,16 @@ export class Generator {
     return null;
   }
 
+  private remember(operation: Operation): void {
+    const pos = touchedBy(this.model, operation);
+    if (pos !== null) this.recent = [pos, ...this.recent].slice(0, RECENT_MAX);
+  }
+
   private draw(): Operation {
     const name = this.dice.weighted(this.weights);
     const found = survey(this.model);
-    const { dice, model, config, fallocModes: modes } = this;
-    const draw: Draw = { dice, model, found, config, fallocModes: modes, seed: this.count };
+    const { dice, model, config, recent, fallocModes: modes } = this;
+    const draw: Draw = { dice, model, found, config, recent, fallocModes: modes, seed: this.count };
     const body = BUILDERS[name]![1](draw);
     const as = this.someone();
     return as === "root" ? body : { ...body, as };
@@ -109,6 +118,25 @@ export class Generator {
   }
 }
 
+/** Where an operation touches content, or null. */
+function touchedBy(model: ModelFs, operation: Operation): number | null {
+  switch (operation.op) {
+    case "write":
+    case "read":
+    case "fallocate":
+      return operation.pos;
+    case "truncate":
+      return operation.size;
+    case "load":
+    case "store": {
+      const region = model.regions.get(operation.region);
+      return region === undefined ? null : region.pos + operation.offset;
+    }
+    default:
+      return null;
+  }
+}
+
 function lacking(capabilities: Partial<Capabilities>): OperationName[] {
   const names: OperationName[] = [];
   const lacks = (name: keyof Capabilities): boolean => typeof capabilities[name] === "string";
@@ -121,7 +149,7 @@ function lacking(capabilities: Partial<Capabilities>): OperationName[] {
 
 function fallocModes(capabilities: Partial<Capabilities>): number[] {
   const has = (name: keyof Capabilities): boolean => typeof capabilities[name] !== "string";
-  const modes = [0, 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_KEEP_SIZE];
+  const modes = [0, FALLOC_FL_KEEP_SIZE];
   if (has("punchHole")) modes.push(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
   if (has("zeroRange"))
     modes.push(FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE);

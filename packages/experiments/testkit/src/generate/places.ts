@@ -33,6 +33,8 @@ export interface Survey {
   readonly symlinks: string[];
   readonly specials: string[];
   readonly all: string[];
+  /** A path of each regular file. */
+  readonly pathOf: Map<ModelNode, string>;
   /** Pages of every file, those that are open without a name too. */
   pages: number;
 }
@@ -44,6 +46,7 @@ export function survey(model: ModelFs): Survey {
     symlinks: [],
     specials: [],
     all: ["/"],
+    pathOf: new Map(),
     pages: 0,
   };
   const files = new Set<ModelNode>();
@@ -63,6 +66,7 @@ function visit(directory: ModelNode, path: string, found: Survey, files: Set<Mod
       if (node.isDirectory) found.directories.push(at);
       else if (node.isSymlink) found.symlinks.push(at);
       else if (node.isRegular) found.files.push(at);
+      if (node.isRegular) found.pathOf.set(node, at);
       else found.specials.push(at);
     }
     if (node.isDirectory) visit(node, at, found, files);
