@@ -242,11 +242,6 @@ export class ModelFs {
     node.ctime = this.now;
   }
 
-  private timeOf(time: OperationTime): Timespec | null {
-    if (time === "now") return this.now;
-    return time === null ? null : { sec: time[0], nsec: time[1] };
-  }
-
   // --- files -----------------------------------------------------------------------------------
 
   open(path: string, flags: number, mode: number): ModelFile {
@@ -298,6 +293,11 @@ export class ModelFs {
   }
 
   // --- helpers ---------------------------------------------------------------------------------
+
+  private timeOf(time: OperationTime): Timespec | null {
+    if (time === "now") return this.now;
+    return time === null ? null : { sec: time[0], nsec: time[1] };
+  }
 
   private openTmpfile(path: string, flags: number, mode: number): ModelFile {
     if ((flags & O_ACCMODE) === O_RDONLY) fail("EINVAL");
