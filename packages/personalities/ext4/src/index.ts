@@ -1,0 +1,2 @@
+/** ext4 in its real on-disk format. */
+export { Geometry } from "./geometry.ts";

@@ -1,0 +1,107 @@
+/**
+ * What the modules of a mount share, and the contracts between them. `mount.ts` builds one; every
+ * function of this package that works on a mounted file system takes it as its first argument.
+ */
+import type { Clock, FsCounters, PmemDevice } from "@xiplab/core";
+import type { Buffer, Buffers } from "./buffers.ts";
+import type { Geometry } from "./geometry.ts";
+import type { Ext4Inode } from "./inode.ts";
+import type { Transactions } from "./journal/transactions.ts";
+
+export interface Volume {
+  readonly device: PmemDevice;
+  readonly geometry: Geometry;
+  readonly readOnly: boolean;
+  readonly clock: Clock;
+  readonly options: Ext4Options;
+  readonly counters: FsCounters;
+  readonly buffers: Buffers;
+  readonly journal: Transactions;
+  readonly groups: Groups;
+  readonly balloc: BlockAllocator;
+  readonly ialloc: InodeAllocator;
+  /** The caller may take blocks that are kept for root. Set by the vfs with each call. */
+  privileged: boolean;
+}
+
+/** Mount options of ext4's own, parsed. */
+export interface Ext4Options {
+  readonly alloc: "mballoc" | "first-fit";
+  /** Whether data of the page-cache paths is on the medium before metadata that leads to it. */
+  readonly ordered: boolean;
+  /** Seconds until a transaction commits by itself. */
+  readonly commitIntervalSec: number;
+}
+
+/** Descriptors of the block groups, in memory and in the running transaction. groups.ts */
+export interface Groups {
+  readonly count: number;
+  /** Blocks and inodes free on the whole device; what is freed counts at once. */
+  freeBlocks: number;
+  freeInodes: number;
+  blockBitmapAt(group: number): number;
+  inodeBitmapAt(group: number): number;
+  inodeTableAt(group: number): number;
+  freeBlocksOf(group: number): number;
+  freeInodesOf(group: number): number;
+  usedDirsOf(group: number): number;
+  /** Inodes at the end of the table that were never used. */
+  itableUnusedOf(group: number): number;
+  flagsOf(group: number): number;
+  /** The bitmap of a group, verified; made if the group is not initialised. */
+  blockBitmap(group: number): Buffer;
+  inodeBitmap(group: number): Buffer;
+}
+
+/** Blocks in a row on the device. */
+export interface BlockRun {
+  start: number;
+  length: number;
+}
+
+export interface BlockRequest {
+  /** Whose blocks: its locality and preallocation count. */
+  readonly inode: Ext4Inode;
+  /** Logical block; -1 for metadata of the inode (extent nodes, indirect blocks, xattr blocks). */
+  readonly lblk: number;
+  /** Blocks wanted, at least 1. */
+  readonly length: number;
+  /** The device block that would be best, or 0: the allocator chooses by the inode. */
+  readonly goal: number;
+  /** The blocks were promised by `reserve`: the promise is used up as they are taken. */
+  readonly reserved: boolean;
+  /** `length` foretells: one run for all of it is worth looking for. */
+  readonly whole: boolean;
+  /** May use what is kept back so that conversions do not fail (I8). */
+  readonly noFail: boolean;
+}
+
+/** balloc.ts: mballoc, or first-fit. All inside handles; bitmaps and descriptors are in the
+ * transaction. The caller adds to `inode.blocks` and writes the inode. */
+export interface BlockAllocator {
+  /** Take between 1 and `length` blocks in a row. @throws FsError ENOSPC: nothing changed */
+  allocate(request: BlockRequest, out: BlockRun): void;
+  /** Give blocks up. They are free for others once the running transaction is durable. */
+  free(start: number, length: number): void;
+  /** Give back what is preallocated for the inode: its last close, truncation, eviction. */
+  discardPreallocation(inode: Ext4Inode): void;
+  /** Promise data blocks (and what metadata they need) to delayed allocation. @throws ENOSPC */
+  reserve(blocks: number): void;
+  unreserve(blocks: number): void;
+  /** Free for a caller now: without promises, and without root's share unless privileged. */
+  available(privileged: boolean): number;
+}
+
+/** The allocator's own: opaque to others. */
+export interface Preallocation {
+  readonly start: number;
+}
+
+/** ialloc.ts. Inside handles. */
+export interface InodeAllocator {
+  /** Take a free inode number near the parent (Orlov for directories); its record is zeroed and
+   * `generation` is fresh. @throws FsError ENOSPC */
+  allocate(parent: Ext4Inode, mode: number): number;
+  /** Free the number. The record must have been cleared (dtime set, mode kept) by the caller. */
+  free(ino: number, isDirectory: boolean): void;
+}
