@@ -7,6 +7,9 @@ import * as f from "./format/features.ts";
 import { FLAG_UNSIGNED_HASH, SUPERBLOCK } from "./format/superblock.ts";
 import { crcRaw } from "./checksum.ts";
 
+/** Bytes of the fields beyond 128 that this driver knows. */
+const EXTRA_ISIZE = 32;
+
 export class Geometry {
   readonly blockSize: number;
   readonly blockCount: number;
@@ -46,13 +49,15 @@ export class Geometry {
   readonly csumSeed: number;
   /** Four words, for directory hashes. */
   readonly hashSeed: Uint32Array;
-  /** DX_HASH_* for new directories, the unsigned form where the superblock says so. */
+  /** DX_HASH_* for new directories, as it stands: the signed form. `hashUnsigned` says which. */
   readonly hashVersion: number;
   readonly hashUnsigned: boolean;
-  /** s_want_extra_isize of new inodes; 0 where inodes have 128 bytes. */
+  /** i_extra_isize of new inodes; 0 where inodes have 128 bytes. */
   readonly extraIsize: number;
   readonly journalIno: Ino;
   readonly orphanFileIno: Ino;
+  /** With sparse_super2: the groups, at most two, that have copies; 0 is none. */
+  readonly backupGroups: readonly [number, number];
 
   /** From the superblock at `at`, verified by the caller. */
   constructor(view: DataView, at: number) {
@@ -96,9 +101,11 @@ export class Geometry {
     this.hashSeed = Uint32Array.from({ length: 4 }, (_, i) => view.getUint32(seedAt + 4 * i, true));
     this.hashVersion = s.defHashVersion.get(view, at);
     this.hashUnsigned = (s.flags.get(view, at) & FLAG_UNSIGNED_HASH) !== 0;
-    this.extraIsize = this.inodeSize > 128 ? s.wantExtraIsize.get(view, at) : 0;
+    this.extraIsize = extraIsizeOf(this, view, at);
     this.journalIno = s.journalIno.get(view, at) as Ino;
     this.orphanFileIno = s.orphanFileIno.get(view, at) as Ino;
+    const backupsAt = at + s.backupBgs.offset;
+    this.backupGroups = [view.getUint32(backupsAt, true), view.getUint32(backupsAt + 4, true)];
   }
 
   pblkToDevByte(pblk: number): DevByte {
@@ -124,7 +131,9 @@ export class Geometry {
 
   /** Does the group start with a copy of the superblock and the descriptors? */
   hasSuper(group: number): boolean {
-    if (group <= 1) return true;
+    if (group === 0) return true;
+    if ((this.compat & f.COMPAT_SPARSE_SUPER2) !== 0) return this.backupGroups.includes(group);
+    if (group === 1) return true;
     if ((this.roCompat & f.RO_COMPAT_SPARSE_SUPER) === 0) return true;
     return isPowerOf(group, 3) || isPowerOf(group, 5) || isPowerOf(group, 7);
   }
@@ -152,6 +161,14 @@ export class Geometry {
   get itableBlocks(): number {
     return Math.ceil((this.inodesPerGroup * this.inodeSize) / this.blockSize);
   }
+}
+
+/** As the kernel: at least what it has fields for, more where the superblock asks for it. */
+function extraIsizeOf(geometry: Geometry, view: DataView, at: number): number {
+  if (geometry.inodeSize === 128) return 0;
+  if ((geometry.roCompat & f.RO_COMPAT_EXTRA_ISIZE) === 0) return EXTRA_ISIZE;
+  const { wantExtraIsize, minExtraIsize } = SUPERBLOCK;
+  return Math.max(EXTRA_ISIZE, wantExtraIsize.get(view, at), minExtraIsize.get(view, at));
 }
 
 function isPowerOf(value: number, base: number): boolean {

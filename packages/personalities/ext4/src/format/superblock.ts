@@ -126,6 +126,9 @@ export const SUPERBLOCK = struct("ext4_super_block", SUPERBLOCK_SIZE, {
 export const STATE_VALID = 1;
 export const STATE_ERROR = 2;
 
+/** s_checksum_type: the only one there is */
+export const CHECKSUM_CRC32C = 1;
+
 /** s_flags */
 export const FLAG_SIGNED_HASH = 1;
 export const FLAG_UNSIGNED_HASH = 2;
