@@ -2,7 +2,7 @@
  * Where everything stands: facts of the superblock that never change while mounted, and the
  * arithmetic on them. Made by `readGeometry` from a superblock that was verified.
  */
-import type { DevByte, Ino, Pblk } from "@xiplab/core";
+import { type DevByte, type Ino, parseUuid, type Pblk } from "@xiplab/core";
 import * as f from "./format/features.ts";
 import { FLAG_UNSIGNED_HASH, SUPERBLOCK } from "./format/superblock.ts";
 import { crcRaw } from "./checksum.ts";
@@ -92,7 +92,7 @@ export class Geometry {
     this.dirIndex = (this.compat & f.COMPAT_DIR_INDEX) !== 0;
     this.dirNlink = (this.roCompat & f.RO_COMPAT_DIR_NLINK) !== 0;
     this.hugeFile = (this.roCompat & f.RO_COMPAT_HUGE_FILE) !== 0;
-    this.uuid = Uint8Array.from(s.uuid.get(view, at));
+    this.uuid = parseUuid(s.uuid.get(view, at));
     const ownSeed = (this.incompat & f.INCOMPAT_CSUM_SEED) !== 0;
     this.csumSeed = ownSeed
       ? s.checksumSeed.get(view, at)
