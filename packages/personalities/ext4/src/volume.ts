@@ -90,6 +90,18 @@ export interface BlockAllocator {
   unreserve(blocks: number): void;
   /** Free for a caller now: without promises, and without root's share unless privileged. */
   available(privileged: boolean): number;
+  /** Blocks that were given up and are nobody's before the running transaction is durable: where
+   * space runs out, a commit gives so many. */
+  readonly waiting: number;
+  /**
+   * Take blocks in memory alone: nobody else gets them, and the medium does not know, so that a
+   * power cut leaves them free. Outside handles too. @throws FsError ENOSPC: nothing changed
+   */
+  stage(request: BlockRequest, out: BlockRun): void;
+  /** Staged blocks become a file's: bitmap and descriptor, in the running handle. */
+  adopt(start: number, length: number): void;
+  /** Staged blocks are free again, at once: no metadata ever led to them. */
+  unstage(start: number, length: number): void;
 }
 
 /** The allocator's own: opaque to others. */
