@@ -3,7 +3,7 @@
  * then extended attributes. Little-endian.
  * Ref: Linux Documentation/filesystems/ext4/inodes.rst
  */
-import { bytes, pad, struct, u16le, u32le } from "@xiplab/core";
+import { bytes, type Field, pad, struct, u16le, u32le } from "@xiplab/core";
 
 export const INODE = struct("ext4_inode", 128, {
   mode: u16le(0x0),
@@ -61,10 +61,12 @@ export const FL_IMMUTABLE = 0x10;
 export const FL_APPEND = 0x20;
 export const FL_NODUMP = 0x40;
 export const FL_NOATIME = 0x80;
+export const FL_NOCOMPR = 0x400;
 export const FL_ENCRYPT = 0x800;
 /** The directory has a hash tree. */
 export const FL_INDEX = 0x1000;
 export const FL_JOURNAL_DATA = 0x4000;
+export const FL_NOTAIL = 0x8000;
 export const FL_DIRSYNC = 0x10000;
 export const FL_TOPDIR = 0x20000;
 export const FL_HUGE_FILE = 0x40000;
@@ -72,12 +74,72 @@ export const FL_HUGE_FILE = 0x40000;
 export const FL_EXTENTS = 0x80000;
 export const FL_VERITY = 0x100000;
 export const FL_EA_INODE = 0x200000;
+export const FL_DAX = 0x2000000;
 export const FL_INLINE_DATA = 0x10000000;
 export const FL_PROJINHERIT = 0x20000000;
 export const FL_CASEFOLD = 0x40000000;
+
+/** What a new inode takes over from its directory: secrm, unrm and compr among them. */
+export const FL_INHERITED =
+  0x7 |
+  FL_SYNC |
+  FL_NODUMP |
+  FL_NOATIME |
+  FL_NOCOMPR |
+  FL_JOURNAL_DATA |
+  FL_NOTAIL |
+  FL_DIRSYNC |
+  FL_DAX |
+  FL_PROJINHERIT |
+  FL_CASEFOLD;
+/** Flags that only directories have. */
+export const FL_DIRECTORY_ONLY = FL_DIRSYNC | FL_TOPDIR | FL_PROJINHERIT | FL_CASEFOLD;
+/** The only ones that symlinks, device nodes, fifos and sockets take over. */
+export const FL_OTHER = FL_NODUMP | FL_NOATIME;
 
 /** Reserved inode numbers. */
 export const INO_BAD_BLOCKS = 1;
 export const INO_ROOT = 2;
 export const INO_RESIZE = 7;
 export const INO_JOURNAL = 8;
+
+const TWO_32 = 2 ** 32;
+
+/** Earliest second that a record holds: 13 December 1901. */
+export const SECONDS_MIN = -(2 ** 31);
+/** Latest second of records without extra fields (2038), and of those with (2446). */
+export const SECONDS_MAX_BASE = 2 ** 31 - 1;
+export const SECONDS_MAX_EXTRA = 2 ** 31 - 1 + 3 * TWO_32;
+
+/** Seconds of a time whose extra field is `extra` (0 where there is none). HOT. */
+export const timeSeconds = (base: number, extra: number): number =>
+  (base | 0) + (extra & 3) * TWO_32;
+
+/** Nanoseconds of a time. HOT. */
+export const timeNanoseconds = (extra: number): number => extra >>> 2;
+
+/** The extra field of a time in SECONDS_MIN to SECONDS_MAX_EXTRA. HOT. */
+export const timeExtra = (sec: number, nsec: number): number =>
+  ((nsec << 2) | (Math.floor((sec - SECONDS_MIN) / TWO_32) & 3)) >>> 0;
+
+/** A device number as the two words of i_block: the old form where it fits, else the new one. */
+export function encodeDevice(rdev: number): readonly [old: number, wide: number] {
+  const major = (rdev >>> 8) & 0xfff;
+  const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
+  return major < 256 && minor < 256 ? [(major << 8) | minor, 0] : [0, rdev >>> 0];
+}
+
+/** The other way round. */
+export const decodeDevice = (old: number, wide: number): number =>
+  old === 0 ? wide : old & 0xffff;
+
+/** i_size, bytes. The high half counts for regular files alone. HOT. */
+export function inodeSizeBytes(view: DataView, at: number): number {
+  const low = INODE.sizeLo.get(view, at);
+  if ((INODE.mode.get(view, at) & 0o170000) !== 0o100000) return low;
+  return low + INODE.sizeHi.get(view, at) * TWO_32;
+}
+
+/** Does a record with so many extra bytes reach to the end of a field of INODE_EXTRA? HOT. */
+export const covers = (extraIsize: number, field: Field<unknown>): boolean =>
+  field.offset + field.size <= INODE_BASE_SIZE + extraIsize;
