@@ -61,7 +61,7 @@ export default {
     never(
       "no-deep-imports",
       "^(packages/core|packages/(?:personalities|faces|experiments)/[^/]+|apps/[^/]+)/",
-      "^(?!$1/)(packages|apps)/.*/src/(?!index\\.ts$)",
+      "^(?!$1/)(packages|apps)/.*/src/(?!index\\.ts$|kernel/index\\.ts$)",
       "use the package by its name, through its index",
     ),
     {

@@ -1,5 +1,6 @@
-/** The tree below the root of this process, to compare with a model's. */
+/** A tree of this machine, to compare with a model's. */
 import fs from "node:fs";
+import { SEEK_DATA, SEEK_HOLE } from "@xiplab/core";
 import { hex, type Tree, type TreeNode } from "../compare/tree.ts";
 import { timeText } from "../model/apply-to-model.ts";
 import { cString, done, libc } from "./libc.ts";
@@ -7,14 +8,18 @@ import { cString, done, libc } from "./libc.ts";
 /** A byte string as a path that node:fs leaves alone. */
 export const latin1 = (path: string): Buffer => Buffer.from(path, "latin1");
 
-export function treeOfKernel(): Tree {
+/** Everything below `top`, which is "/" in the tree: by default the root of this process. */
+export function treeOfKernel(top = ""): Tree {
   const tree: Tree = new Map();
   const first = new Map<bigint, string>();
+  // Also the caller's own name for the directory has odd bytes as latin1 here.
+  const base = Buffer.from(top).toString("latin1");
   const visit = (path: string): void => {
-    const stat = fs.lstatSync(latin1(path), { bigint: true });
+    const place = base + path;
+    const stat = fs.lstatSync(latin1(place), { bigint: true });
     if (!first.has(stat.ino)) first.set(stat.ino, path);
-    tree.set(path, kernelNode(path, stat, first.get(stat.ino)!));
-    for (const name of stat.isDirectory() ? namesIn(path) : []) visit(below(path, name));
+    tree.set(path, kernelNode(place, stat, first.get(stat.ino)!));
+    for (const name of stat.isDirectory() ? namesIn(place) : []) visit(below(path, name));
   };
   visit("/");
   return tree;
@@ -61,7 +66,7 @@ function kernelNode(path: string, stat: fs.BigIntStats, sameAs: string): TreeNod
     identity: `${stat.ino} ${stat.birthtimeNs}`,
     target: stat.isSymbolicLink() ? fs.readlinkSync(latin1(path), "latin1") : null,
     xattrs: xattrsOf(path, stat),
-    dataRanges: () => [],
+    dataRanges: () => dataRanges(path, Number(stat.size)),
     read: (pos, length) => {
       const fd = fs.openSync(latin1(path), "r");
       const bytes = new Uint8Array(length);
@@ -71,6 +76,23 @@ function kernelNode(path: string, stat: fs.BigIntStats, sameAs: string): TreeNod
     },
   };
 }
+
+function dataRanges(path: string, size: number): [number, number][] {
+  const ranges: [number, number][] = [];
+  const fd = fs.openSync(latin1(path), "r");
+  for (let pos = 0; pos < size;) {
+    const from = Number(libc.lseek(fd, BigInt(pos), SEEK_DATA));
+    // ENXIO: no data up to the end.
+    if (from < 0) break;
+    pos = done(libc.lseek(fd, BigInt(from), SEEK_HOLE));
+    ranges.push([from, pos]);
+  }
+  fs.closeSync(fd);
+  return ranges;
+}
+
+/** Reused: most files have none, and a fresh one each is half of the walk. */
+const NAMES = Buffer.alloc(65_536);
 
 function xattrsOf(path: string, stat: fs.BigIntStats): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
@@ -84,8 +106,8 @@ function xattrsOf(path: string, stat: fs.BigIntStats): ReadonlyMap<string, strin
 }
 
 function xattrNames(path: string): string[] {
-  const list = Buffer.alloc(65_536);
-  const length = done(libc.listxattr(cString(path), list, BigInt(list.length)));
-  const names = list.toString("latin1", 0, length).split("\0");
+  const length = done(libc.listxattr(cString(path), NAMES, BigInt(NAMES.length)));
+  if (length === 0) return [];
+  const names = NAMES.toString("latin1", 0, length).split("\0");
   return names.filter((name) => name !== "").sort();
 }
