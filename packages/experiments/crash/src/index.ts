@@ -4,6 +4,7 @@ export { exploreCrash, replayCrash } from "./explore.ts";
 export type { Finding } from "./oracle.ts";
 export { DEFAULT_BOUNDS, PlanError } from "./plans.ts";
 export { promisesOf } from "./promises.ts";
+export { type CrashSample, sampleCrash } from "./sample.ts";
 export type {
   CrashBounds,
   CrashCase,

@@ -72,6 +72,20 @@ export function recover(device: Pmem, crashCase: CrashCase): Recovered {
   return { tree, findings };
 }
 
+/** What somebody else recovered, read through a mount that writes nothing. */
+export function readOnlyTree(device: Pmem, crashCase: CrashCase): Recovered {
+  try {
+    const vfs = mount(crashCase.personality, device, { ...recoveryOptions(crashCase), ro: "1" });
+    const tree = readTree(vfs);
+    vfs.unmount(true);
+    return { tree, findings: [] };
+  } catch (error) {
+    const found = errorText(error);
+    const what = "cannot be read after another's recovery";
+    return { tree: null, findings: [{ verdict: "broken", path: null, what, found }] };
+  }
+}
+
 /** As in the run, but what is only read leaves no access times behind to be written. */
 function recoveryOptions(crashCase: CrashCase): Record<string, string> {
   const { mountOptions } = crashCase;
