@@ -74,6 +74,12 @@ export interface BlockRequest {
   readonly whole: boolean;
   /** May use what is kept back so that conversions do not fail (I8). */
   readonly noFail: boolean;
+  /** The nearest mapped blocks of the file on either side of `lblk`, and where they stand: what is
+   * preallocated ends there, and likes to join them. Left out where there is none. */
+  readonly leftLblk?: number;
+  readonly leftPblk?: number;
+  readonly rightLblk?: number;
+  readonly rightPblk?: number;
 }
 
 /** balloc.ts: mballoc, or first-fit. All inside handles; bitmaps and descriptors are in the
@@ -90,6 +96,9 @@ export interface BlockAllocator {
   unreserve(blocks: number): void;
   /** Free for a caller now: without promises, and without root's share unless privileged. */
   available(privileged: boolean): number;
+  /** After ENOSPC: blocks were freed that only wait for a commit. Commit between handles, and try
+   * again. */
+  readonly wouldCommitHelp: boolean;
   /** Blocks that were given up and are nobody's before the running transaction is durable: where
    * space runs out, a commit gives so many. */
   readonly waiting: number;
