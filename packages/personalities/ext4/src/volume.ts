@@ -7,6 +7,7 @@ import type { Buffer, Buffers } from "./buffers.ts";
 import type { Geometry } from "./geometry.ts";
 import type { Ext4Inode } from "./inode.ts";
 import type { Transactions } from "./journal/transactions.ts";
+import type { Orphans } from "./orphan.ts";
 
 export interface Volume {
   readonly device: PmemDevice;
@@ -20,6 +21,7 @@ export interface Volume {
   readonly groups: Groups;
   readonly balloc: BlockAllocator;
   readonly ialloc: InodeAllocator;
+  readonly orphans: Orphans;
   /** The caller may take blocks that are kept for root. Set by the vfs with each call. */
   privileged: boolean;
 }
