@@ -57,8 +57,10 @@ describe("renderComparison", () => {
   test("leaves out a purpose for which nobody stored a byte, and only that", () => {
     const without = renderComparison(rows, { width: 400 });
     expect(without).not.toContain("journal");
-    const bytes = { ...row().bytes, journal: 4096 };
-    expect(renderComparison([row({ bytes })], { width: 400 })).toContain("journal");
+    const bytes = { data: 4096, metadata: 0, journal: 12_288, zeroing: 0, checkpoint: 0 };
+    const text = renderComparison([row({ bytes })], { width: 400 });
+    expect(text).toContain("journal");
+    expect(text).toContain("12.0 K  75 %");
   });
 
   test("has no escape codes by default, and the same text with colour", () => {

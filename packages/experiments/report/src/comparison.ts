@@ -110,20 +110,19 @@ function verdictCell(row: ComparisonRow, style: Style): string {
   return isConvicted(row.crash) ? style("red", text) : style("green", text);
 }
 
-/** Purposes for which no design stored a byte have no column. */
+/** Bytes and their share of all bytes stored. Purposes for which no design stored a byte have no
+ * column. */
 function storedFields(rows: readonly ComparisonRow[]): Field[] {
   const purposes = ["data", "metadata", "journal", "zeroing", "checkpoint"] as const;
-  const titles = { metadata: "meta", checkpoint: "ckpt", zeroing: "zeroing" };
+  const titles = { metadata: "meta", checkpoint: "ckpt" };
   const used = purposes.filter((purpose) => rows.some((row) => row.bytes[purpose] > 0));
-  const fields: Field[] = used.map((purpose) => ({
+  return used.map((purpose) => ({
     column: right("stored", purpose in titles ? titles[purpose as keyof typeof titles] : purpose),
-    text: (row) => formatBytes(row.bytes[purpose]),
+    text: ({ bytes }) => {
+      const total = Object.values(bytes).reduce((sum, one) => sum + one, 0);
+      return `${formatBytes(bytes[purpose])} ${formatShare(bytes[purpose] / total).padStart(5)}`;
+    },
   }));
-  fields.push({
-    column: right("zeroing", "share"),
-    text: (row) => formatShare(row.zeroingShare),
-  });
-  return fields;
 }
 
 const shapeFields = (): Field[] => [
