@@ -185,6 +185,8 @@ export interface CheckReport {
 export interface Personality {
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** Bytes: the smallest device that mkfs takes with its default options. */
+  readonly deviceSizeMin: number;
   readonly mkfsOptions: OptionTable;
   /** Beyond `data`, `unwritten` and `ro`, which every design has. */
   readonly mountOptions: OptionTable;

@@ -18,6 +18,7 @@ function setUp(defaults: OptionValues = {}) {
   const personality: Personality = {
     name: "memory",
     capabilities: EVERYTHING,
+    deviceSizeMin: 4096,
     mkfsOptions: {},
     mountOptions: { alloc: { values: ["first", "best"], default: "first", help: "" } },
     probe: () => true,

@@ -18,7 +18,8 @@ export interface CrashSteps {
   readonly body: readonly Operation[];
 }
 
-/** Small, so that filling it with the marker and checking it cost little. */
+/** Small, so that filling it with the marker and checking it cost little; larger for designs that
+ * need more. */
 export const CRASH_DEVICE_BYTES = 2 * 1024 * 1024;
 
 /** The steps of one workload. `tree` takes its names and sizes from the tree itself. */

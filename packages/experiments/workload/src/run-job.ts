@@ -67,7 +67,7 @@ function crashCaseOf(
     name: workload,
     personality,
     mountOptions: mountOptionsOf(design),
-    deviceSize: CRASH_DEVICE_BYTES,
+    deviceSize: Math.max(CRASH_DEVICE_BYTES, personality.deviceSizeMin),
     ...crashSteps(workload, options),
     seed: options.seed,
   };

@@ -23,6 +23,7 @@ export const plain: Personality = {
     insertRange: true,
     synchronousMetadata: true,
   },
+  deviceSizeMin: 76 * 1024,
   mkfsOptions,
   mountOptions,
   mkfs,

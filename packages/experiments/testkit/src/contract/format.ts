@@ -3,6 +3,7 @@ import {
   assert,
   CorruptionError,
   FsError,
+  mkfs,
   OptionError,
   Pmem,
   type PmemDevice,
@@ -65,6 +66,15 @@ export const formatCases: Group<FormatCase> = {
         const device = new Pmem(PAGE);
         const advice = "throw OptionError before anything is written";
         unchanged(device, () => throwsOptionError(() => new Volume(config, device).mkfs(), advice));
+      },
+    },
+    {
+      name: "mkfs takes a device of the smallest size that the design declares, and none below",
+      run({ personality }) {
+        const { deviceSizeMin } = personality;
+        mkfs(personality, new Pmem(deviceSizeMin));
+        const advice = "deviceSizeMin is the smallest that mkfs takes with its default options";
+        throwsOptionError(() => mkfs(personality, new Pmem(deviceSizeMin - PAGE)), advice);
       },
     },
     { name: "default mount options are kept in the image, or there are none", run: defaultOptions },
