@@ -1,4 +1,5 @@
 /** The whole public surface of @xiplab/core. Deep imports are not supported. */
+export * from "./spec/acl.ts";
 export * from "./spec/device.ts";
 export * from "./spec/errors.ts";
 export * from "./spec/file-operations.ts";

@@ -2,6 +2,7 @@
  * The inode in memory, shared by the vfs, the data paths and the personality, which extends it with
  * what it needs (`class PlainInode extends Inode`). One object per inode number and mount.
  */
+import type { Acl } from "./acl.ts";
 import type { FileByte, Ino, Lblk, Name } from "./units.ts";
 
 /** Which times to set: arguments of `Inode.touch`. */
@@ -20,9 +21,16 @@ export interface Clock {
   now(): Timespec;
 }
 
-/** Inode flags that the vfs honours: values of FS_IMMUTABLE_FL and FS_APPEND_FL. */
+/** Inode flags: values of FS_*_FL, as chattr and lsattr have them. The vfs honours those named S,
+ * i, a, A and D there; nodump is for backup programs, topdir and projinherit are the design's. */
+export const INODE_SYNC = 0x8;
 export const INODE_IMMUTABLE = 0x10;
 export const INODE_APPEND = 0x20;
+export const INODE_NODUMP = 0x40;
+export const INODE_NOATIME = 0x80;
+export const INODE_DIRSYNC = 0x10000;
+export const INODE_TOPDIR = 0x20000;
+export const INODE_PROJINHERIT = 0x20000000;
 
 export class Inode {
   readonly ino: Ino;
@@ -33,8 +41,10 @@ export class Inode {
   nlink = 0;
   /** Device number of a device node: major and minor as Linux packs them (makedev). */
   rdev = 0;
-  /** Flags: INODE_IMMUTABLE, INODE_APPEND. */
+  /** INODE_*, and whatever else the design keeps in its flag word. */
   flags = 0;
+  /** For quota and accounting of trees. Inheriting it is the design's. */
+  projectId = 0;
   /** i_size, bytes: where the file ends for programs. */
   size = 0 as FileByte;
   /**
@@ -74,6 +84,9 @@ export class Inode {
   cachedPath: Name | null = null;
   /** The directory that a directory stands in, once known. vfs only. */
   parent: Inode | null = null;
+  /** Its access control lists: undefined where nobody has looked, null where it has none. vfs only. */
+  acl: Acl | null | undefined = undefined;
+  defaultAcl: Acl | null | undefined = undefined;
   /** Change counter of the inode's names, for readdir and watchers. vfs only. */
   version = 0;
 

@@ -29,8 +29,12 @@ export interface Capabilities {
   readonly zeroRange: Capability;
   readonly collapseRange: Capability;
   readonly insertRange: Capability;
-  /** Every namespace operation is durable when it returns, fsync or not. */
+  /** Every change is durable when the operation returns, fsync or not. See `FileSystem`. */
   readonly synchronousMetadata: Capability;
+  /** Access control lists, as extended attributes `system.posix_acl_*`: see acl.ts. */
+  readonly posixAcls: Capability;
+  /** `Inode.projectId` is kept. */
+  readonly projectIds: Capability;
 }
 export type CapabilityName = keyof Capabilities;
 
@@ -44,6 +48,8 @@ export interface NewInode {
   readonly rdev: number;
   /** Symbolic links only: what it points at. */
   readonly target?: Name;
+  /** Extended attributes that it has from the start: inherited lists, where the design has them. */
+  readonly xattrs?: readonly (readonly [name: Name, value: Uint8Array])[];
 }
 
 /** Parallel arrays, so that listing a directory allocates nothing per entry. */
@@ -82,6 +88,13 @@ export interface FsCounters {
  * Names, permissions, types and existence have been checked by the vfs: `create` is not called for
  * a name that exists. `.` and `..` never reach a personality. Methods keep `nlink`, `size`, `blocks`
  * and the times of the inodes that they are given true, in memory and on the medium.
+ *
+ * When a change is durable. With `synchronousMetadata`: when the call returns. Without it: the change
+ * joins a transaction that is atomic and in order with everything before it, and that is durable at
+ * the latest when `fsync` of an inode that it touched, `sync` or `unmount` returns. Where a comment
+ * here or in xip.ts says "durable", it means one of these two. Data that was fenced before the call
+ * is durable no later than the change, either way.
+ *
  * Every method may throw FsError EROFS, ENOSPC, EIO, and CorruptionError.
  */
 export interface FileSystem extends MappingOperations {
@@ -93,11 +106,21 @@ export interface FileSystem extends MappingOperations {
   readonly sizeMax: number;
   readonly linkMax: number;
   readonly counters: FsCounters;
+  /** May the caller of the running operation use space that is kept for root? The vfs assigns it
+   * before what may allocate. Absent in a design that keeps nothing back. */
+  privileged?: boolean;
+  /** Flags that users may set and take away (INODE_*, chattr). Default: immutable and append-only.
+   * The vfs changes no other bit of `Inode.flags`. */
+  readonly settableFlags?: number;
+  /** Seconds since the epoch of the first and the last time that the format has. Default: no limit. */
+  readonly timeMin?: number;
+  readonly timeMax?: number;
 
   /** Read an inode from the medium. The vfs calls it once per inode and keeps the object.
    * @throws FsError ESTALE where `ino` is free or out of range; CorruptionError. */
   iget(ino: Ino): Inode;
-  /** Mode, owner, flags, rdev or times were changed by the vfs: make them durable. */
+  /** Mode, owner, flags, project id, rdev or times were changed by the vfs: make them durable.
+   * @throws FsError EOPNOTSUPP for a project id that this image has no place for. */
   updateInode(inode: Inode): void;
   /** The last reference is gone: if `nlink` is 0 free the inode and its blocks, durably. */
   evict(inode: Inode): void;
@@ -144,12 +167,14 @@ export interface FileSystem extends MappingOperations {
    * @throws FsError EOPNOTSUPP for a mode that the design lacks.
    */
   fallocate(inode: Inode, mode: number, pos: number, length: number): void;
-  /** Make metadata of the inode durable; with `datasync` only what reading the data needs. */
+  /** Make metadata of the inode durable: of a directory its names, of a new file its name too. With
+   * `datasync` only what reading the data needs. */
   fsync(inode: Inode, datasync: boolean): void;
 
   /** The value, or null. */
   getxattr(inode: Inode, name: Name): Uint8Array | null;
-  /** Set, or with null remove, an attribute. Existence was checked by the vfs. */
+  /** Set, or with null remove, an attribute, which may be absent then. Attributes of `inode` that
+   * the vfs changed in the same breath (a list sets the mode) go into the same transaction. */
   setxattr(inode: Inode, name: Name, value: Uint8Array | null): void;
   listxattr(inode: Inode): Name[];
 

@@ -13,9 +13,9 @@ import type { Mapping } from "./inode.ts";
 export const GXM_CREATE = 0x1;
 /** `length` foretells how much follows: choose one contiguous extent for all of it now. */
 export const GXM_HINT = 0x2;
-/** The caller commits to overwrite the range: make it written now, durably, before the copy. */
+/** The caller commits to overwrite the range: make it written now, before the copy. */
 export const GXM_ALLOC = 0x4;
-/** And have it read as zeros, durably, in the same transaction, before that. Implies GXM_ALLOC. */
+/** And have it read as zeros; they are durable before that is. Implies GXM_ALLOC. */
 export const GXM_ZERO = 0x8;
 
 /** No blocks. Reads as zeros. `offset` is meaningless. */
@@ -62,16 +62,19 @@ export interface XipOutcome {
  * Address-space operations of a personality. Positions and lengths are bytes; a range that a
  * personality is asked to change covers the blocks that it touches.
  *
+ * What a call changed is durable when it returns in a design with `synchronousMetadata`; in another
+ * one it is part of a transaction, atomic and in order with all before it, and durable after fsync
+ * (see FileSystem). So whoever promises durability (MAP_SYNC, msync, O_SYNC) calls fsync.
+ *
  * `newSize` is the file size that becomes durable with the change, never below `inode.diskSize`.
- * When it is durable the personality calls `inode.publishSize(newSize)`; a data path that goes
+ * With the change the personality calls `inode.publishSize(newSize)`; a data path that goes
  * through here never assigns `size` itself, except the page cache, whose `size` runs ahead.
  */
 export interface MappingOperations {
   /**
    * Answer the largest range at `pos` into `out`, at most `length` bytes for a lookup, and first
    * do what `flags` ask (GXM_*; 0 only looks). With GXM_CREATE and more, the answer may be shorter
-   * than `length`, never longer; the caller asks again for the rest. What a flag changed is durable
-   * when the call returns.
+   * than `length`, never longer; the caller asks again for the rest.
    * @throws FsError ENOSPC, EFBIG; EROFS on a read-only mount.
    */
   getXipMem(mapping: Mapping, pos: number, length: number, flags: number, out: XipRange): void;
@@ -96,7 +99,7 @@ export interface MappingOperations {
    */
   xipConvert(mapping: Mapping, pos: number, length: number, newSize: number): void;
 
-  /** Publish the size, durably; blocks stay as they are. */
+  /** Publish the size; blocks stay as they are. */
   setSize(mapping: Mapping, newSize: number): void;
 
   /**
@@ -110,7 +113,8 @@ export interface MappingOperations {
   /**
    * Second half: put the staged ranges in the place of what the file has from block-aligned `pos`
    * on, one after the other, as written, and publish `newSize`, in one transaction. Then free the
-   * old blocks. The caller has made the data durable.
+   * old blocks: they must not be anybody else's before that is durable. The caller has made the
+   * data durable.
    */
   xipSwap(mapping: Mapping, pos: number, staged: readonly XipRange[], newSize: number): void;
 

@@ -51,9 +51,11 @@ export const EVERYTHING: Capabilities = {
   collapseRange: true,
   insertRange: true,
   synchronousMetadata: true,
+  posixAcls: true,
+  projectIds: true,
 };
 
-const KEPT = ["mode", "uid", "gid", "nlink", "rdev", "flags", "size"] as const;
+const KEPT = ["mode", "uid", "gid", "nlink", "rdev", "flags", "projectId", "size"] as const;
 const TIMES = [
   "atimeSec",
   "atimeNsec",

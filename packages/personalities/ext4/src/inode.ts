@@ -11,7 +11,6 @@ import type { Preallocation } from "./volume.ts";
 export class Ext4Inode extends Inode {
   /** Checksum seed of everything that belongs to this inode. */
   readonly seed: number;
-  projectId = 0;
   /** Block of extended attributes, or 0. */
   fileAcl = 0;
   /** Bytes of the record beyond 128 that have fields. */

@@ -22,6 +22,8 @@ export const plain: Personality = {
     collapseRange: true,
     insertRange: true,
     synchronousMetadata: true,
+    posixAcls: "plain has no place for extended attributes",
+    projectIds: "plain has no place for a project id",
   },
   deviceSizeMin: 76 * 1024,
   mkfsOptions,
