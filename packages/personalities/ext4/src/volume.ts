@@ -8,6 +8,7 @@ import type { Geometry } from "./geometry.ts";
 import type { Ext4Inode } from "./inode.ts";
 import type { Transactions } from "./journal/transactions.ts";
 import type { Orphans } from "./orphan.ts";
+import type { XattrBlocks } from "./xattr/block.ts";
 
 export interface Volume {
   readonly device: PmemDevice;
@@ -22,6 +23,7 @@ export interface Volume {
   readonly balloc: BlockAllocator;
   readonly ialloc: InodeAllocator;
   readonly orphans: Orphans;
+  readonly xattrBlocks: XattrBlocks;
   /** The caller may take blocks that are kept for root. Set by the vfs with each call. */
   privileged: boolean;
 }
