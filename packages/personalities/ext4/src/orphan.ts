@@ -126,6 +126,9 @@ export function requireOrphan(volume: Volume, ino: number, where: string): void 
   verify(ordinary, "orphan list", where, "inode", ino, range);
   const group = geometry.groupOfIno(ino);
   const bit = (ino - 1) % geometry.inodesPerGroup;
+  // A group whose inodes were never used has no bitmap yet, and no inode in use.
+  const ever = bit < geometry.inodesPerGroup - groups.itableUnusedOf(group);
+  verify(ever, "orphan list", where, "inode", ino, "an inode in use");
   const { view, at } = groups.inodeBitmap(group);
   const used = ((view.getUint8(at + (bit >>> 3)) >>> (bit & 7)) & 1) === 1;
   verify(used, "orphan list", where, "inode", ino, "an inode in use");
