@@ -4,6 +4,8 @@
  * Ref: Linux Documentation/filesystems/ext4/group_descr.rst
  */
 import { pad, struct, u16le, u32le } from "@xiplab/core";
+import { crcRaw, crcU32, crcZeros } from "../checksum.ts";
+import type { Geometry } from "../geometry.ts";
 
 export const GROUP_DESC = struct("ext4_group_desc", 32, {
   blockBitmapLo: u32le(0x0),
@@ -40,3 +42,128 @@ export const GROUP_DESC_HIGH = struct("ext4_group_desc (64bit)", 64, {
 export const BG_INODE_UNINIT = 1;
 export const BG_BLOCK_UNINIT = 2;
 export const BG_ITABLE_ZEROED = 4;
+
+/** Bytes of a descriptor that hold words of their own; more may follow and is kept as it is. */
+const wide = (geometry: Geometry): boolean => geometry.descSize >= 64;
+
+/** Block of the block bitmap. */
+export function blockBitmapOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.blockBitmapHi.get(view, at) : 0;
+  return GROUP_DESC.blockBitmapLo.get(view, at) + high * 2 ** 32;
+}
+
+/** Block of the inode bitmap. */
+export function inodeBitmapOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.inodeBitmapHi.get(view, at) : 0;
+  return GROUP_DESC.inodeBitmapLo.get(view, at) + high * 2 ** 32;
+}
+
+/** First block of the inode table. */
+export function inodeTableOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.inodeTableHi.get(view, at) : 0;
+  return GROUP_DESC.inodeTableLo.get(view, at) + high * 2 ** 32;
+}
+
+export function freeBlocksOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.freeBlocksHi.get(view, at) : 0;
+  return GROUP_DESC.freeBlocksLo.get(view, at) + high * 2 ** 16;
+}
+
+export function freeInodesOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.freeInodesHi.get(view, at) : 0;
+  return GROUP_DESC.freeInodesLo.get(view, at) + high * 2 ** 16;
+}
+
+export function usedDirsOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.usedDirsHi.get(view, at) : 0;
+  return GROUP_DESC.usedDirsLo.get(view, at) + high * 2 ** 16;
+}
+
+/** Inodes at the end of the table that were never used; holds with gdtCsum only. */
+export function itableUnusedOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.itableUnusedHi.get(view, at) : 0;
+  return GROUP_DESC.itableUnusedLo.get(view, at) + high * 2 ** 16;
+}
+
+/** The counts, of which the high halves exist in wide descriptors only. */
+export function setCounts(
+  geometry: Geometry,
+  view: DataView,
+  at: number,
+  freeBlocks: number,
+  freeInodes: number,
+  usedDirs: number,
+  itableUnused: number,
+): void {
+  GROUP_DESC.freeBlocksLo.set(view, at, freeBlocks & 0xffff);
+  GROUP_DESC.freeInodesLo.set(view, at, freeInodes & 0xffff);
+  GROUP_DESC.usedDirsLo.set(view, at, usedDirs & 0xffff);
+  GROUP_DESC.itableUnusedLo.set(view, at, itableUnused & 0xffff);
+  if (!wide(geometry)) return;
+  GROUP_DESC_HIGH.freeBlocksHi.set(view, at, freeBlocks >>> 16);
+  GROUP_DESC_HIGH.freeInodesHi.set(view, at, freeInodes >>> 16);
+  GROUP_DESC_HIGH.usedDirsHi.set(view, at, usedDirs >>> 16);
+  GROUP_DESC_HIGH.itableUnusedHi.set(view, at, itableUnused >>> 16);
+}
+
+/** Checksum of the block bitmap; narrow descriptors have its low half alone. */
+export function blockBitmapCsumOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.blockBitmapCsumHi.get(view, at) : 0;
+  return GROUP_DESC.blockBitmapCsumLo.get(view, at) + high * 2 ** 16;
+}
+
+export function setBlockBitmapCsum(geometry: Geometry, view: DataView, at: number, crc: number) {
+  GROUP_DESC.blockBitmapCsumLo.set(view, at, crc & 0xffff);
+  if (wide(geometry)) GROUP_DESC_HIGH.blockBitmapCsumHi.set(view, at, crc >>> 16);
+}
+
+/** Checksum of the inode bitmap; narrow descriptors have its low half alone. */
+export function inodeBitmapCsumOf(geometry: Geometry, view: DataView, at: number): number {
+  const high = wide(geometry) ? GROUP_DESC_HIGH.inodeBitmapCsumHi.get(view, at) : 0;
+  return GROUP_DESC.inodeBitmapCsumLo.get(view, at) + high * 2 ** 16;
+}
+
+export function setInodeBitmapCsum(geometry: Geometry, view: DataView, at: number, crc: number) {
+  GROUP_DESC.inodeBitmapCsumLo.set(view, at, crc & 0xffff);
+  if (wide(geometry)) GROUP_DESC_HIGH.inodeBitmapCsumHi.set(view, at, crc >>> 16);
+}
+
+/** The part of a bitmap's checksum that descriptors of this image keep. */
+export function keptBitmapCsum(geometry: Geometry, crc: number): number {
+  return wide(geometry) ? crc : crc & 0xffff;
+}
+
+/**
+ * Checksum of the descriptor of `group` at `at`: the low half of a crc32c with metadata_csum, a
+ * crc16 with uninit_bg alone, 0 without either.
+ */
+export function groupDescChecksum(
+  geometry: Geometry,
+  view: DataView,
+  at: number,
+  group: number,
+): number {
+  const { csumSeed, descSize } = geometry;
+  const before = GROUP_DESC.checksum.offset;
+  const after = before + GROUP_DESC.checksum.size;
+  if (geometry.metadataCsum) {
+    const head = crcRaw(crcU32(csumSeed, group), view, at, before);
+    return crcRaw(crcZeros(head, 2), view, at + after, descSize - after) & 0xffff;
+  }
+  if (!geometry.gdtCsum) return 0;
+  let crc = 0xffff;
+  for (const byte of geometry.uuid) crc = crc16Byte(crc, byte);
+  for (let shift = 0; shift < 32; shift += 8) crc = crc16Byte(crc, (group >>> shift) & 0xff);
+  for (let i = 0; i < before; i++) crc = crc16Byte(crc, view.getUint8(at + i));
+  for (let i = after; i < descSize; i++) crc = crc16Byte(crc, view.getUint8(at + i));
+  return crc;
+}
+
+/** Polynomial 0x8005, bits reversed. */
+const CRC16 = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xa001 : 0);
+  return crc;
+});
+
+const crc16Byte = (crc: number, byte: number): number => (crc >>> 8) ^ CRC16[(crc ^ byte) & 0xff]!;

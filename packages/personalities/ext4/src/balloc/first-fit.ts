@@ -1,0 +1,113 @@
+/**
+ * The policy `alloc=first-fit`: the goal if it is free, or else the first free run of the device.
+ * No preallocation. To compare mballoc with.
+ */
+import { FsError } from "@xiplab/core";
+import type { Ext4Inode } from "../inode.ts";
+import type { BlockAllocator, BlockRequest, BlockRun, Volume } from "../volume.ts";
+import type { GroupTable } from "../groups.ts";
+import { Space } from "./space.ts";
+
+export class FirstFit implements BlockAllocator {
+  readonly space: Space;
+  private readonly volume: { readonly privileged: boolean };
+  /** No group before it has a free block. */
+  private lowest = 0;
+
+  constructor(volume: Pick<Volume, "journal" | "privileged">, groups: GroupTable) {
+    this.volume = volume;
+    this.space = new Space(groups, volume.journal, (group, buddy) => {
+      if (buddy.free > 0 && group < this.lowest) this.lowest = group;
+    });
+  }
+
+  get wouldCommitHelp(): boolean {
+    return this.space.pending > 0;
+  }
+
+  get waiting(): number {
+    return this.space.pending;
+  }
+
+  allocate(request: BlockRequest, out: BlockRun): void {
+    this.find(request, out, false);
+  }
+
+  stage(request: BlockRequest, out: BlockRun): void {
+    this.find(request, out, true);
+  }
+
+  adopt(start: number, length: number): void {
+    this.space.adopt(start, length);
+  }
+
+  unstage(start: number, length: number): void {
+    this.space.unstage(start, length);
+  }
+
+  private find(request: BlockRequest, out: BlockRun, staging: boolean): void {
+    const want = this.space.claim(request, this.volume.privileged);
+    this.atGoal(request.goal, want, request.whole, out);
+    if (out.length === 0) this.search(want, request.whole, out);
+    if (out.length === 0) throw new FsError("ENOSPC");
+    const { geometry } = this.space;
+    const group = geometry.groupOf(out.start);
+    const start = out.start - geometry.groupStart(group);
+    this.space.hold(group, start, out.length);
+    this.space.use(group, start, out.length, request.reserved, staging);
+  }
+
+  free(start: number, length: number): void {
+    this.space.free(start, length);
+  }
+
+  discardPreallocation(_inode: Ext4Inode): void {
+    // There is none.
+  }
+
+  reserve(blocks: number): void {
+    this.space.reserve(blocks, this.volume.privileged);
+  }
+
+  unreserve(blocks: number): void {
+    this.space.unreserve(blocks);
+  }
+
+  available(privileged: boolean): number {
+    return this.space.available(privileged);
+  }
+
+  private atGoal(goal: number, want: number, whole: boolean, out: BlockRun): void {
+    out.length = 0;
+    const { geometry } = this.space;
+    if (goal <= geometry.firstDataBlock || goal >= geometry.blockCount) return;
+    const group = geometry.groupOf(goal);
+    const buddy = this.space.buddy(group);
+    const start = goal - geometry.groupStart(group);
+    const length = Math.min(want, buddy.nextUsed(start) - start);
+    if (length === 0 || (whole && length < want)) return;
+    out.start = goal;
+    out.length = length;
+  }
+
+  /** The first free run; with `whole` the first of `want` blocks, or else the longest. */
+  private search(want: number, whole: boolean, out: BlockRun): void {
+    const { geometry, groups } = this.space;
+    out.length = 0;
+    for (let group = this.lowest; group < groups.count; group++) {
+      if (groups.freeBlocksOf(group) <= out.length) continue;
+      const buddy = this.space.buddy(group);
+      for (let at = buddy.nextFree(buddy.firstFree); at < buddy.length;) {
+        const end = Math.min(buddy.nextUsed(at), at + want);
+        if (end - at > out.length) {
+          out.start = geometry.groupStart(group) + at;
+          out.length = end - at;
+        }
+        if (out.length === want || !whole) break;
+        at = buddy.nextFree(end);
+      }
+      if (group === this.lowest && buddy.free === 0) this.lowest++;
+      if (out.length === want || (out.length > 0 && !whole)) return;
+    }
+  }
+}
