@@ -1,14 +1,15 @@
 /** A new inode: its record, what it takes over from its directory, and the target of a symlink. */
-import { type Clock, type Ino, isDevice, isDirectory, isRegular } from "@xiplab/core";
+import { type Clock, FsError, type Ino, isDevice, isDirectory, isRegular } from "@xiplab/core";
 import { isSymlink, type NewInode } from "@xiplab/core";
 import { crcU32, inodeSeed } from "./checksum.ts";
 import * as f from "./format/inode.ts";
 import { I_BLOCK_AT, I_BLOCK_SIZE, INODE } from "./format/inode.ts";
 import type { Geometry } from "./geometry.ts";
-import { clampSeconds, writableSlotOf, writeInode } from "./inode-io.ts";
+import { clampSeconds, clearInode, writableSlotOf, writeInode } from "./inode-io.ts";
 import { Ext4Inode } from "./inode.ts";
 import { storeTarget } from "./symlink.ts";
 import type { Volume } from "./volume.ts";
+import { dropXattrs, initXattrs } from "./xattr.ts";
 
 /** struct ext4_extent_header of an empty tree in i_block: magic, entries 0, max 4, depth 0. */
 const EXTENT_MAGIC = 0xf30a;
@@ -16,8 +17,10 @@ const EXTENT_ROOT_MAX = 4;
 
 /**
  * Fill the record of a number that was just allocated: attributes, what is inherited from `parent`,
- * no blocks, and the target of a symlink. Links are 1, of a directory 2. Inside a handle.
- * @throws FsError ENOSPC for a target that needs a block: the caller gives the number back
+ * no blocks, the target of a symlink, and the attributes that it starts with. Links are 1, of a
+ * directory 2. Inside a handle.
+ * @throws FsError ENOSPC for want of a block: none was kept, the record is cleared, and the caller
+ *   gives the number back
  */
 export function initInode(
   volume: Volume,
@@ -45,7 +48,18 @@ export function initInode(
     view.setUint32(record + I_BLOCK_AT + 4, wide, true);
   }
   writeInode(volume, inode);
-  if (isSymlink(mode)) storeTarget(volume, inode, attributes.target!);
+  try {
+    const { target, xattrs } = attributes;
+    if (xattrs !== undefined) initXattrs(volume, inode, xattrs);
+    if (target !== undefined) storeTarget(volume, inode, target);
+    else if (xattrs !== undefined) writeInode(volume, inode);
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error;
+    dropXattrs(volume, inode);
+    inode.nlink = 0;
+    clearInode(volume, inode);
+    throw error;
+  }
   return inode;
 }
 

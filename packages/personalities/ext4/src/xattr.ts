@@ -58,14 +58,31 @@ export function setxattr(
   name: Name,
   value: Uint8Array | null,
 ): void {
-  const key = parse(name);
-  if (key === null) throw new FsError("EOPNOTSUPP", "no such namespace");
-  const stored = value === null || !isAcl(key.index) ? value : aclToMedium(value);
+  const change = changeOf(name, value);
   volume.journal.run(XATTR_CREDITS, () => {
-    putXattr(volume, inode, { ...key, value: stored });
+    putXattr(volume, inode, change);
     inode.touch(CTIME, volume.clock);
     writeInode(volume, inode);
   });
+}
+
+/**
+ * Attributes that a new inode has from the start. Inside a handle; the caller writes the inode.
+ * @throws FsError ENOSPC: those before may be there, and `dropXattrs` gives them back
+ */
+export function initXattrs(
+  volume: Volume,
+  inode: Ext4Inode,
+  xattrs: readonly (readonly [name: Name, value: Uint8Array])[],
+): void {
+  for (const [name, value] of xattrs) putXattr(volume, inode, changeOf(name, value));
+}
+
+/** @throws FsError EOPNOTSUPP, EINVAL */
+function changeOf(name: Name, value: Uint8Array | null): Change {
+  const key = parse(name);
+  if (key === null) throw new FsError("EOPNOTSUPP", "no such namespace");
+  return { ...key, value: value === null || !isAcl(key.index) ? value : aclToMedium(value) };
 }
 
 /** An attribute to set, or with null to remove. */
