@@ -129,6 +129,12 @@ export const STATE_ERROR = 2;
 /** s_checksum_type: the only one there is */
 export const CHECKSUM_CRC32C = 1;
 
+/** s_errors: what the kernel does about a corrupt structure. */
+export const ERRORS_CONTINUE = 1;
+
+/** s_jnl_backup_type: journalBlocks holds i_block and the size of the journal inode. */
+export const JOURNAL_BACKUP_BLOCKS = 1;
+
 /** s_flags */
 export const FLAG_SIGNED_HASH = 1;
 export const FLAG_UNSIGNED_HASH = 2;
