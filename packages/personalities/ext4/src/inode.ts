@@ -4,7 +4,7 @@
  */
 import { type Ino, Inode } from "@xiplab/core";
 import type { DirectoryState } from "./dir.ts";
-import type { FileMap } from "./file-map.ts";
+import type { FileMap } from "./block-map.ts";
 import type { Preallocation } from "./volume.ts";
 
 /** `flags` of the base class holds i_flags whole (format/inode.ts, FL_*). */
@@ -18,7 +18,7 @@ export class Ext4Inode extends Inode {
   /** Transactions that changed it last: for fsync, and for fdatasync (size or blocks). */
   syncTid = 0;
   datasyncTid = 0;
-  /** Where the blocks of the file are, once asked for. file-map.ts */
+  /** Where the blocks of the file are, once asked for. block-map.ts, file-map.ts */
   map: FileMap | null = null;
   /** Blocks kept for the file to grow into. balloc.ts */
   preallocation: Preallocation | null = null;
