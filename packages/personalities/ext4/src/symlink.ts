@@ -15,7 +15,8 @@ import type { Volume } from "./volume.ts";
 const TARGET: BlockKind = { name: "ext4 symlink target", verify() {}, stamp() {} };
 
 /** Without blocks of its own but for attributes: as the kernel tells fast ones. */
-const isFast = (inode: Ext4Inode): boolean => inode.blocks - (inode.fileAcl === 0 ? 0 : 1) === 0;
+export const isFast = (inode: Ext4Inode): boolean =>
+  inode.blocks - (inode.fileAcl === 0 ? 0 : 1) === 0;
 
 /**
  * Give a new symlink its target. Inside a handle.
