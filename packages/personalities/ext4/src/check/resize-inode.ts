@@ -1,0 +1,91 @@
+/**
+ * Pass 1: inode 7, which keeps the blocks behind the descriptors for more descriptors to come.
+ *
+ * Its double indirect block names those blocks in group 0, each at the place of the descriptor block
+ * that it would be; each of them in turn names the blocks at the same place in the groups that have
+ * copies. Those blocks were claimed with the copies: here only the double indirect block is.
+ */
+import { COMPAT_RESIZE_INODE } from "../format/features.ts";
+import { I_BLOCK_AT, INODE, INO_RESIZE } from "../format/inode.ts";
+import type { BlockMap } from "./block-map.ts";
+import type { Claims } from "./claims.ts";
+import type { Image } from "./image.ts";
+
+const STRUCT = "ext4_inode";
+const WHERE = `inode ${INO_RESIZE}`;
+/** Place of the double indirect pointer in i_block. */
+const DOUBLE = 13;
+const POINTERS = 15;
+
+/** `map` counts the blocks. */
+export function checkResizeInode(
+  image: Image,
+  claims: Claims,
+  map: BlockMap,
+  view: DataView,
+  at: number,
+): void {
+  const { geometry, findings } = image;
+  const resizes = (geometry.compat & COMPAT_RESIZE_INODE) !== 0;
+  for (let index = 0; index < POINTERS; index++) {
+    const pblk = view.getUint32(at + I_BLOCK_AT + 4 * index, true);
+    if (pblk !== 0 && (index !== DOUBLE || !resizes)) {
+      findings.add(STRUCT, WHERE, `block[${index}]`, pblk, 0);
+    }
+  }
+  if (!resizes) return;
+  const double = view.getUint32(at + I_BLOCK_AT + 4 * DOUBLE, true);
+  const links = INODE.linksCount.get(view, at);
+  if (links === 0) findings.add(STRUCT, WHERE, "linksCount", 0, 1);
+  if (INODE.mode.get(view, at) >>> 12 !== 8) {
+    findings.add(STRUCT, WHERE, "mode", INODE.mode.get(view, at), "a regular file");
+  }
+  if (!image.isOnDevice(double) || claims.claim(double, 1) > 0) {
+    findings.add(STRUCT, WHERE, `block[${DOUBLE}]`, double, "a block that nothing else has");
+    return;
+  }
+  map.blocks = 1;
+  if (image.open(double)) checkDouble(image, map, double);
+}
+
+function checkDouble(image: Image, map: BlockMap, double: number): void {
+  const { geometry, findings } = image;
+  const { view, at } = image;
+  const perBlock = geometry.blockSize / 4;
+  const expected = new Uint32Array(perBlock);
+  const first = geometry.firstDataBlock + 1 + geometry.gdtBlocks;
+  for (let index = 0; index < geometry.reservedGdtBlocks; index++) {
+    expected[(geometry.gdtBlocks + index) % perBlock] = first + index;
+  }
+  for (let index = 0; index < perBlock; index++) {
+    const found = view.getUint32(at + 4 * index, true);
+    if (found !== expected[index]) {
+      findings.add("resize inode", `block ${double}`, `entry ${index}`, found, expected[index]!);
+    }
+  }
+  for (let index = 0; index < geometry.reservedGdtBlocks; index++) {
+    map.blocks++;
+    if (image.open(first + index)) checkCopies(image, map, first + index);
+  }
+}
+
+/** The block that would be a descriptor block names its copies. */
+function checkCopies(image: Image, map: BlockMap, pblk: number): void {
+  const { geometry, findings } = image;
+  const { view, at } = image;
+  let index = 0;
+  for (let group = 1; group < geometry.groupCount; group++) {
+    if (!geometry.hasSuper(group)) continue;
+    const expected = pblk + group * geometry.blocksPerGroup;
+    const found = view.getUint32(at + 4 * index, true);
+    if (found !== expected) {
+      findings.add("resize inode", `block ${pblk}`, `entry ${index}`, found, expected);
+    }
+    index++;
+    map.blocks++;
+  }
+  for (; index < geometry.blockSize / 4; index++) {
+    const found = view.getUint32(at + 4 * index, true);
+    if (found !== 0) findings.add("resize inode", `block ${pblk}`, `entry ${index}`, found, 0);
+  }
+}
