@@ -14,14 +14,17 @@ import type { Buffer, Buffers, WriteAccess } from "../buffers.ts";
 export type AfterCommit = () => void;
 
 export abstract class Transactions implements WriteAccess {
-  /** Number of the running transaction; grows by 1 with each commit, never 0. */
+  /** Number of the running transaction; grows by 1 with each that is written, never 0. */
   tid = 1;
   /** Set after an error in the middle of a change: nothing is written any more. */
   aborted: Error | null = null;
   protected readonly buffers: Buffers;
   protected readonly counters: FsCounters;
-  /** Blocks of the running transaction, in the order in which they joined. */
-  protected readonly dirty: Buffer[] = [];
+  /**
+   * Blocks of the running transaction, in the order in which they joined. One that was forgotten
+   * since has another tid: it is left out at commit.
+   */
+  protected dirty: Buffer[] = [];
   protected afterCommit: AfterCommit[] = [];
   /** Handles that are open, one inside the other. */
   private depth = 0;
@@ -42,7 +45,7 @@ export abstract class Transactions implements WriteAccess {
    *
    * An error of `body` that is an FsError other than EIO passes through: `body` has left things
    * consistent. Any other, after something was changed, aborts the journal: the running transaction
-   * never commits.
+   * never commits. HOT.
    * @throws FsError EROFS after an abort; what `body` throws
    */
   run<T>(credits: number, body: () => T): T {
@@ -77,17 +80,25 @@ export abstract class Transactions implements WriteAccess {
     this.afterCommit.push(action);
   }
 
-  /** Make everything durable that was changed so far. Nothing happens where nothing was. */
+  /**
+   * Make everything durable that was changed so far. Nothing happens where nothing was.
+   * @throws FsError EROFS after an abort; FsError EIO, which aborts
+   */
   commit(): void {
     assert(this.depth === 0, "a transaction commits between handles");
     if (this.aborted !== null) throw new FsError("EROFS");
     if (!this.pending) return;
-    this.stamp();
-    this.writeTransaction();
-    this.counters.transactions++;
-    for (const buffer of this.dirty) buffer.tid = 0;
-    this.dirty.length = 0;
-    this.tid++;
+    this.leaveOut();
+    try {
+      this.stamp();
+      if (this.writeTransaction()) {
+        this.counters.transactions++;
+        this.tid++;
+      }
+    } catch (error) {
+      this.abort(error as Error);
+      throw error;
+    }
     const actions = this.afterCommit;
     this.afterCommit = [];
     for (const action of actions) action();
@@ -98,30 +109,61 @@ export abstract class Transactions implements WriteAccess {
 
   /** See that a handle with so many credits fits: commits what is running if need be. */
   protected abstract makeRoom(credits: number): void;
-  /** Make the blocks of `dirty`, stamped, durable in one step. */
-  protected abstract writeTransaction(): void;
+  /**
+   * Make the blocks of `dirty`, stamped, durable in one step, and empty it. False: there was
+   * nothing to write.
+   */
+  protected abstract writeTransaction(): boolean;
 
+  /** HOT. */
   join(buffer: Buffer): void {
     assert(this.depth > 0, "blocks change inside handles");
     this.changed = true;
     if (buffer.tid === this.tid) return;
     buffer.tid = this.tid;
     this.dirty.push(buffer);
+    this.joined(buffer);
   }
 
-  abstract revoke(pblk: Pblk): void;
+  /** The block is freed. Whatever changed of it in the running transaction is not written. */
+  revoke(pblk: Pblk): void {
+    assert(this.depth > 0, "blocks are freed inside handles");
+    this.changed = true;
+    const buffer = this.buffers.peek(pblk);
+    if (buffer === undefined) return;
+    if (buffer.tid === this.tid) buffer.tid = 0;
+    this.forgotten(buffer);
+  }
 
   abort(cause: Error): void {
     this.aborted ??= cause;
   }
 
+  /** A block is in the running transaction that was not before. */
+  protected abstract joined(buffer: Buffer): void;
+  /** A block is freed. */
+  protected abstract forgotten(buffer: Buffer): void;
+
+  private leaveOut(): void {
+    const { dirty, tid } = this;
+    let kept = 0;
+    for (const buffer of dirty) {
+      if (buffer.tid === tid) dirty[kept++] = buffer;
+      else if (buffer.committedTid === 0) this.buffers.release(buffer);
+    }
+    dirty.length = kept;
+  }
+
   private stamp(): void {
     const { geometry } = this.buffers;
-    const late: Buffer[] = [];
+    let lateCount = 0;
     for (const buffer of this.dirty) {
-      if (buffer.kind.late === true) late.push(buffer);
+      if (buffer.kind.late === true) lateCount++;
       else buffer.kind.stamp(geometry, buffer);
     }
-    for (const buffer of late) buffer.kind.stamp(geometry, buffer);
+    if (lateCount === 0) return;
+    for (const buffer of this.dirty) {
+      if (buffer.kind.late === true) buffer.kind.stamp(geometry, buffer);
+    }
   }
 }
