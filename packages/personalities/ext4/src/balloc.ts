@@ -5,6 +5,7 @@
  *   free          bitmap and descriptor at once; the buddy when the transaction is durable
  */
 import { FirstFit } from "./balloc/first-fit.ts";
+import { Mballoc } from "./balloc/mballoc.ts";
 import type { GroupTable } from "./groups.ts";
 import type { BlockAllocator, Volume } from "./volume.ts";
 
@@ -13,5 +14,6 @@ export type AllocatorVolume = Pick<Volume, "journal" | "options" | "privileged">
 
 /** The allocator that the mount options name. */
 export function createBlockAllocator(volume: AllocatorVolume, groups: GroupTable): BlockAllocator {
-  return new FirstFit(volume, groups);
+  if (volume.options.alloc === "first-fit") return new FirstFit(volume, groups);
+  return new Mballoc(volume, groups);
 }

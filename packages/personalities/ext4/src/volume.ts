@@ -3,6 +3,7 @@
  * function of this package that works on a mounted file system takes it as its first argument.
  */
 import type { Clock, FsCounters, PmemDevice } from "@xiplab/core";
+import type { InodePreallocation } from "./balloc/preallocation.ts";
 import type { Buffer, Buffers } from "./buffers.ts";
 import type { Geometry } from "./geometry.ts";
 import type { Ext4Inode } from "./inode.ts";
@@ -118,9 +119,7 @@ export interface BlockAllocator {
 }
 
 /** The allocator's own: opaque to others. */
-export interface Preallocation {
-  readonly start: number;
-}
+export type Preallocation = InodePreallocation;
 
 /** ialloc.ts. Inside handles. */
 export interface InodeAllocator {

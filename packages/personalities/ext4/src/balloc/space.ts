@@ -77,14 +77,18 @@ export class Space {
     return buddy;
   }
 
-  /** How many blocks a request may have, at most what it asks for. @throws FsError ENOSPC */
+  /**
+   * How many blocks a request may have, at most what it asks for. Blocks that wait for a commit are
+   * free and cannot be had: the spare is counted in those that can, so that `noFail` finds some.
+   * @throws FsError ENOSPC
+   */
   claim(request: BlockRequest, privileged: boolean): number {
     const free = this.groups.freeBlocks - this.staged;
-    const room = request.reserved
-      ? free
-      : request.noFail
-        ? free - this.promised
-        : this.available(privileged);
+    const now = free - this.pending;
+    let room = now;
+    if (request.noFail) room = free - Math.max(this.pending, this.promised);
+    else if (!request.reserved) room = Math.min(this.available(privileged), now - this.spare);
+    else if (this.pending > 0) room = now - this.spare;
     if (room <= 0) throw new FsError("ENOSPC");
     return Math.min(request.length, room);
   }
@@ -202,7 +206,7 @@ export class Space {
     const count = freed.length;
     const joins =
       count > 0 &&
-      freed[count - 2]! + freed[count - 1]! === start &&
+      start === freed[count - 2]! + freed[count - 1]! &&
       this.geometry.groupOf(start) === this.geometry.groupOf(start - 1);
     if (joins) freed[count - 1]! += length;
     else freed.push(start, length);
