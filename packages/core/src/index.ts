@@ -74,7 +74,7 @@ export type { VfsEvent, VfsEventKind, VfsListener } from "./vfs/events.ts";
 export type { FileLock, HeldLock, LockOwner, LockWait } from "./vfs/locks.ts";
 export { mkfs, mount, type MountEnvironment, mountOptionTable } from "./vfs/mount.ts";
 export type { OpenFile } from "./vfs/open-file.ts";
-export { type Credentials, ROOT } from "./vfs/permission.ts";
+export { type Credentials, ROOT } from "./vfs/credentials.ts";
 export { Task } from "./vfs/task.ts";
 export type { TaskOptions } from "./vfs/task-base.ts";
 export { type AttributeChanges, Vfs } from "./vfs/vfs.ts";

@@ -28,19 +28,25 @@ import type { Run } from "../xip/report.ts";
 import type { CachedFolio, PageCache } from "./cache.ts";
 
 /**
- * Write the dirty blocks of the file back that lie in [pos, end). Durable on return, with a size
- * that covers them. What fails stays dirty.
+ * Write the dirty blocks of the file back that lie in [pos, end): durable on return, and with fsync
+ * of the file system a size that covers them. What fails stays dirty.
  * @throws FsError EIO; ENOSPC only where the personality breaks its promise.
  */
 export function writeBack(cache: PageCache, inode: Inode, pos: number, end: number): void {
   const { mapping } = inode;
   if (mapping.dirty === null || mapping.dirty.size === 0) return;
   const runs = dirtyRuns(cache, mapping, pos, end, false);
+  const { backing } = cache;
+  // Space was asked for when the pages became dirty. Who writes them back may be somebody else, who
+  // may not use what is kept for root.
+  const { privileged } = backing;
+  if (privileged !== undefined) backing.privileged = true;
   try {
     for (const run of runs) writeRun(cache, inode, run);
   } finally {
     // Runs over written blocks have no transaction to wait for: one fence for all of them.
-    cache.backing.device.fence();
+    backing.device.fence();
+    if (privileged !== undefined) backing.privileged = privileged;
   }
   const last = runs.at(-1);
   if (last === undefined) return;

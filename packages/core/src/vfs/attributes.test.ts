@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { FsError } from "../spec/errors.ts";
 import type { Clock, Timespec } from "../spec/inode.ts";
 import { O_CREAT, O_RDONLY, O_RDWR, UTIME_NOW, UTIME_OMIT } from "../spec/mode.ts";
-import { ROOT } from "./permission.ts";
+import { ROOT } from "./credentials.ts";
 import type { SuperblockParts } from "./superblock.ts";
 import { Task } from "./task.ts";
 import { codeOf, mountMemory, n, readFile, writeFile } from "./testing.ts";

@@ -4,7 +4,12 @@ import {
   ATIME,
   CTIME,
   INODE_APPEND,
+  INODE_DIRSYNC,
   INODE_IMMUTABLE,
+  INODE_NOATIME,
+  INODE_NODUMP,
+  INODE_PROJINHERIT,
+  INODE_TOPDIR,
   type Inode,
   MTIME,
   type Timespec,
@@ -19,15 +24,11 @@ import {
   UTIME_OMIT,
   W_OK,
 } from "../spec/mode.ts";
+import { accessAclOf, aclForMode } from "./acl.ts";
+import { setAccessAcl } from "./acl-attributes.ts";
 import type { OpenFile } from "./open-file.ts";
-import {
-  type Credentials,
-  isInGroup,
-  isInGroupOrRoot,
-  isOwnerOrRoot,
-  modeForGroup,
-  requirePermission,
-} from "./permission.ts";
+import { type Credentials, isInGroup } from "./credentials.ts";
+import { isInGroupOrRoot, isOwnerOrRoot, modeForGroup, requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
 /** What stat(2) gives. Plain numbers: a face makes of them what its callers expect. */
@@ -101,7 +102,7 @@ export function modified(sb: Superblock, inode: Inode): void {
 
 /** The inode was read: move the access time as the mount's policy says. */
 export function accessed(sb: Superblock, inode: Inode): void {
-  if (sb.atime === "noatime" || sb.readOnly) return;
+  if (sb.atime === "noatime" || sb.readOnly || (inode.flags & INODE_NOATIME) !== 0) return;
   if (sb.atime === "strictatime" || isBehindChange(inode) || isDayOld(sb, inode)) {
     touch(sb, inode, ATIME);
   }
@@ -113,8 +114,8 @@ export function accessed(sb: Superblock, inode: Inode): void {
  * HOT.
  */
 export function fileAccessed(sb: Superblock, file: OpenFile): void {
-  if (sb.atime === "noatime" || sb.readOnly) return;
   const { inode } = file;
+  if (sb.atime === "noatime" || sb.readOnly || (inode.flags & INODE_NOATIME) !== 0) return;
   const asksClock = file.reads++ % READS_PER_CLOCK === 0;
   if (sb.atime === "strictatime" || isBehindChange(inode) || (asksClock && isDayOld(sb, inode))) {
     touch(sb, inode, ATIME);
@@ -157,6 +158,7 @@ interface Settable {
   readonly uid: number;
   readonly gid: number;
   readonly flags: number;
+  readonly projectId: number;
   readonly atimeSec: number;
   readonly atimeNsec: number;
   readonly mtimeSec: number;
@@ -166,13 +168,14 @@ interface Settable {
 }
 
 function settableOf(inode: Inode): Settable {
-  const { mode, uid, gid, flags, atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
+  const { mode, uid, gid, flags, projectId, atimeSec, atimeNsec, mtimeSec, mtimeNsec } = inode;
   const { ctimeSec, ctimeNsec } = inode;
   return {
     mode,
     uid,
     gid,
     flags,
+    projectId,
     atimeSec,
     atimeNsec,
     mtimeSec,
@@ -191,6 +194,10 @@ function update(sb: Superblock, inode: Inode, before: Settable): void {
     Object.assign(inode, before);
     throw error;
   }
+  emitAttrib(sb, inode);
+}
+
+export function emitAttrib(sb: Superblock, inode: Inode): void {
   if (sb.listeners.active)
     sb.listeners.emit({ kind: "attrib", inode, directory: null, name: null });
 }
@@ -212,10 +219,18 @@ export function chmod(
 ): void {
   requireChangeable(sb, inode);
   if (!isOwnerOrRoot(credentials, inode)) throw new FsError("EPERM");
-  const before = settableOf(inode);
-  const mode = (inode.mode & S_IFMT) | (permissions & 0o7777);
-  inode.mode = modeForGroup(credentials, inode, mode);
-  update(sb, inode, before);
+  const wanted = (inode.mode & S_IFMT) | (permissions & 0o7777);
+  const mode = modeForGroup(credentials, inode, wanted);
+  const acl = sb.hasAcls ? accessAclOf(sb, inode) : null;
+  if (acl === null) {
+    const before = settableOf(inode);
+    inode.mode = mode;
+    update(sb, inode, before);
+  } else {
+    sb.actAs(credentials);
+    setAccessAcl(sb, inode, aclForMode(acl, mode), mode);
+    emitAttrib(sb, inode);
+  }
 }
 
 /**
@@ -294,19 +309,45 @@ export function utimens(
   if (atime.nsec === UTIME_NOW) {
     inode.touch(ATIME, sb.clock);
   } else if (atime.nsec !== UTIME_OMIT) {
-    inode.atimeSec = atime.sec;
-    inode.atimeNsec = atime.nsec;
+    inode.atimeSec = clampSec(sb, atime.sec);
+    inode.atimeNsec = clampNsec(sb, atime);
   }
   if (mtime.nsec === UTIME_NOW) {
     inode.touch(MTIME, sb.clock);
   } else if (mtime.nsec !== UTIME_OMIT) {
-    inode.mtimeSec = mtime.sec;
-    inode.mtimeNsec = mtime.nsec;
+    inode.mtimeSec = clampSec(sb, mtime.sec);
+    inode.mtimeNsec = clampNsec(sb, mtime);
   }
   update(sb, inode, before);
 }
 
-/** Set FS_IMMUTABLE_FL and FS_APPEND_FL, as chattr does. @throws FsError EPERM, EROFS */
+/** To what the format has, without a word, as Linux does. */
+function clampSec(sb: Superblock, sec: number): number {
+  const { timeMin = -Infinity, timeMax = Infinity } = sb.fs;
+  return Math.min(Math.max(sec, timeMin), timeMax);
+}
+
+/** At the ends of the range there are whole seconds alone. */
+function clampNsec(sb: Superblock, { sec, nsec }: Timespec): number {
+  const { timeMin = -Infinity, timeMax = Infinity } = sb.fs;
+  return sec > timeMin && sec < timeMax ? nsec : 0;
+}
+
+const DIRECTORY_FLAGS = INODE_DIRSYNC | INODE_TOPDIR | INODE_PROJINHERIT;
+const ROOT_FLAGS = INODE_IMMUTABLE | INODE_APPEND;
+
+/** The flags that users may set on this inode. */
+export function settableFlags(sb: Superblock, inode: Inode): number {
+  const settable = sb.fs.settableFlags ?? ROOT_FLAGS;
+  if (isDirectory(inode.mode)) return settable;
+  if (isRegular(inode.mode)) return settable & ~DIRECTORY_FLAGS;
+  return settable & (INODE_NODUMP | INODE_NOATIME | ROOT_FLAGS);
+}
+
+/**
+ * Set the settable flags to those of `flags`, as chattr does. Others may be given as they are (chattr
+ * writes back what it read). @throws FsError EPERM, EROFS, EOPNOTSUPP
+ */
 export function setFlags(
   sb: Superblock,
   credentials: Credentials,
@@ -314,9 +355,30 @@ export function setFlags(
   flags: number,
 ): void {
   sb.requireWritable();
-  if (credentials.uid !== 0) throw new FsError("EPERM");
+  if (!isOwnerOrRoot(credentials, inode)) throw new FsError("EPERM");
+  const settable = settableFlags(sb, inode);
+  if ((flags & ~settable & ~inode.flags) !== 0) throw new FsError("EOPNOTSUPP", "no such flag");
+  const wanted = ((inode.flags & ~settable) | (flags & settable)) >>> 0;
+  const changes = (wanted ^ inode.flags) & ROOT_FLAGS;
+  if (changes !== 0 && credentials.uid !== 0) throw new FsError("EPERM", "flags of root's");
   const before = settableOf(inode);
-  const known = INODE_IMMUTABLE | INODE_APPEND;
-  inode.flags = (inode.flags & ~known) | (flags & known);
+  inode.flags = wanted;
+  update(sb, inode, before);
+}
+
+/** @throws FsError EOPNOTSUPP, EROFS, EPERM, EINVAL */
+export function setProjectId(
+  sb: Superblock,
+  credentials: Credentials,
+  inode: Inode,
+  projectId: number,
+): void {
+  sb.requireWritable();
+  if (!isOwnerOrRoot(credentials, inode)) throw new FsError("EPERM");
+  sb.requireCapability(sb.capabilities.projectIds, "EOPNOTSUPP");
+  if (projectId !== projectId >>> 0) throw new FsError("EINVAL", "project id");
+  if (projectId === inode.projectId) return;
+  const before = settableOf(inode);
+  inode.projectId = projectId;
   update(sb, inode, before);
 }

@@ -5,7 +5,7 @@ import { isDirectory, O_CREAT, O_RDWR } from "../spec/mode.ts";
 import type { Ino } from "../spec/units.ts";
 import { shrink } from "./icache.ts";
 import type { OpenFile } from "./open-file.ts";
-import { ROOT } from "./permission.ts";
+import { ROOT } from "./credentials.ts";
 import type { Superblock } from "./superblock.ts";
 import { Task } from "./task.ts";
 import { Walk, walkPath } from "./walk.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { CorruptionError, FsError } from "../spec/errors.ts";
 import { O_CREAT, O_RDWR, S_IFDIR, S_IFREG } from "../spec/mode.ts";
 import type { Ino } from "../spec/units.ts";
-import { ROOT } from "./permission.ts";
+import { ROOT } from "./credentials.ts";
 import { Superblock } from "./superblock.ts";
 import { Task } from "./task.ts";
 import {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { O_PATH, O_RDONLY, SEEK_CUR, SEEK_SET } from "../spec/mode.ts";
 import { newDirBatch } from "../spec/personality.ts";
-import { ROOT } from "./permission.ts";
+import { ROOT } from "./credentials.ts";
 import { Task } from "./task.ts";
 import { codeOf, mountMemory, n, writeFile } from "./testing.ts";
 

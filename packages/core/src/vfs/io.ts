@@ -1,6 +1,12 @@
 /** Data of open files: read, write, seek, truncate, fallocate, fsync. */
 import { FsError } from "../spec/errors.ts";
-import { INODE_APPEND, INODE_IMMUTABLE, type Inode } from "../spec/inode.ts";
+import {
+  INODE_APPEND,
+  INODE_DIRSYNC,
+  INODE_IMMUTABLE,
+  INODE_SYNC,
+  type Inode,
+} from "../spec/inode.ts";
 import {
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_INSERT_RANGE,
@@ -28,7 +34,8 @@ import {
   SYNC_ALL,
   SYNC_NONE,
 } from "./open-file.ts";
-import { type Credentials, requirePermission, ROOT } from "./permission.ts";
+import { type Credentials, ROOT } from "./credentials.ts";
+import { requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 import { LAST_NAME, Walk, walkParent } from "./walk.ts";
 
@@ -76,6 +83,7 @@ export function writeAt(
   if (!file.canWrite || !sb.live || file.superblock !== sb) throw refusal(sb, file, true);
   requireRange(source, start, length);
   if (length === 0) return 0;
+  sb.actAs(credentials);
   const { inode } = file;
   const at = file.isAppend ? inode.size : pos;
   const room = sb.fs.sizeMax - at;
@@ -86,7 +94,9 @@ export function writeAt(
   // Before the copy, so that a transaction that moves the size takes the times along.
   modified(sb, inode);
   const done = sb.files.write(inode, at, source, start, length < room ? length : room);
-  if (file.sync !== SYNC_NONE) syncInode(sb, inode, file.sync !== SYNC_ALL);
+  if (file.sync !== SYNC_NONE || (inode.flags & INODE_SYNC) !== 0) {
+    syncInode(sb, inode, file.sync !== SYNC_ALL);
+  }
   if (sb.listeners.active) emitModify(sb, file);
   return done;
 }
@@ -278,10 +288,12 @@ export function truncateInode(
   if ((inode.mode & SUID_SGID) !== 0) removePrivileges(sb, credentials, inode);
   const { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = inode;
   const moves = always || size !== inode.size;
+  sb.actAs(credentials);
   // Also to the same size: blocks that were allocated beyond it go.
   sb.files.truncate(inode, size);
   modified(sb, inode);
   if (!moves) Object.assign(inode, { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec });
+  if ((inode.flags & INODE_SYNC) !== 0) syncInode(sb, inode, false);
 }
 
 /**
@@ -309,9 +321,12 @@ export function fallocate(
   if (pos + length > sb.fs.sizeMax) throw new FsError("EFBIG");
   sb.requireWritable();
   if ((inode.mode & SUID_SGID) !== 0) removePrivileges(sb, credentials, inode);
+  sb.actAs(credentials);
   sb.files.fallocate(inode, mode, pos, length);
   modified(sb, inode);
-  if (file.sync !== SYNC_NONE) syncInode(sb, inode, file.sync !== SYNC_ALL);
+  if (file.sync !== SYNC_NONE || (inode.flags & INODE_SYNC) !== 0) {
+    syncInode(sb, inode, file.sync !== SYNC_ALL);
+  }
   if (sb.listeners.active) emitModify(sb, file);
 }
 
@@ -339,9 +354,15 @@ function syncInode(sb: Superblock, inode: Inode, datasync: boolean): void {
     if (sb.corruption !== null) sb.requireWritable();
     return;
   }
+  // The times first: they are to be in what fsync makes durable.
+  if (!datasync) persistTimes(sb, inode);
   if (isRegular(inode.mode)) sb.files.fsync(inode, datasync);
   else sb.fs.fsync(inode, datasync);
-  if (!datasync) persistTimes(sb, inode);
+}
+
+/** Names in the directory changed: with FS_DIRSYNC_FL or FS_SYNC_FL they are durable now. */
+export function syncNames(sb: Superblock, directory: Inode): void {
+  if ((directory.flags & (INODE_DIRSYNC | INODE_SYNC)) !== 0) syncInode(sb, directory, false);
 }
 
 function persistTimes(sb: Superblock, inode: Inode): void {

@@ -33,7 +33,7 @@ import {
 } from "../spec/mode.ts";
 import type { Name } from "../spec/units.ts";
 import type { OpenFile } from "./open-file.ts";
-import type { Credentials } from "./permission.ts";
+import type { Credentials } from "./credentials.ts";
 import { Task } from "./task.ts";
 import { mountMemory, n } from "./testing.ts";
 

@@ -5,6 +5,7 @@ import { INODE_APPEND, type Inode } from "../spec/inode.ts";
 import { isRegular } from "../spec/mode.ts";
 import { PAGE_SIZE } from "../spec/units.ts";
 import { accessed, modified } from "./attributes.ts";
+import type { Credentials } from "./credentials.ts";
 import { release } from "./icache.ts";
 import { isOpenForReading, type OpenFile, requireFile } from "./open-file.ts";
 import type { Superblock } from "./superblock.ts";
@@ -15,6 +16,7 @@ import type { Superblock } from "./superblock.ts";
  */
 export function mapFile(
   sb: Superblock,
+  credentials: Credentials,
   file: OpenFile,
   pos: number,
   length: number,
@@ -32,9 +34,9 @@ export function mapFile(
     sb.requireWritable();
   }
   if (!isRegular(inode.mode)) throw new FsError("ENODEV");
-  const region = new FileMapping(sb, sb.files.map(inode, pos, length, options), options);
+  const region = sb.files.map(inode, pos, length, options);
   accessed(sb, inode);
-  return region;
+  return new FileMapping(sb, credentials, region, options);
 }
 
 /** A region that holds its inode, and moves the file's times when it is stored to. */
@@ -43,14 +45,16 @@ class FileMapping implements MappedRegion {
   readonly pos: number;
   readonly length: number;
   private readonly sb: Superblock;
+  private readonly credentials: Credentials;
   private readonly region: MappedRegion;
   private readonly movesTimes: boolean;
   /** The times were moved since the last msync: once in between is what POSIX asks for. */
   private timesMoved = false;
   private isMapped = true;
 
-  constructor(sb: Superblock, region: MappedRegion, options: MapOptions) {
+  constructor(sb: Superblock, credentials: Credentials, region: MappedRegion, options: MapOptions) {
     this.sb = sb;
+    this.credentials = credentials;
     this.region = region;
     this.inode = region.inode;
     this.pos = region.pos;
@@ -72,6 +76,7 @@ class FileMapping implements MappedRegion {
   store(offset: number, source: Uint8Array, start: number, length: number): void {
     this.requireMapped();
     if (this.movesTimes && this.sb.readOnly) this.sb.requireWritable();
+    this.sb.actAs(this.credentials);
     try {
       this.region.store(offset, source, start, length);
     } catch (error) {

@@ -25,15 +25,12 @@ import {
 } from "../spec/mode.ts";
 import type { NewInode } from "../spec/personality.ts";
 import type { Name } from "../spec/units.ts";
+import { inheritAcl, type Inherited, inheritedXattrs } from "./acl.ts";
 import { lookupChild, replaceChild } from "./dcache.ts";
+import { syncNames } from "./io.ts";
 import { adopt, evictIfUnused } from "./icache.ts";
-import {
-  type Credentials,
-  isInGroup,
-  requireMayCreate,
-  requireMayDelete,
-  requirePermission,
-} from "./permission.ts";
+import { type Credentials, isInGroup } from "./credentials.ts";
+import { requireMayCreate, requireMayDelete, requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
 const GROUP_EXECUTE = 0o010;
@@ -49,9 +46,10 @@ export function createFile(
   directory: Inode,
   name: Name,
   mode: number,
+  umask: number,
 ): Inode {
-  const attributes = newInode(credentials, directory, S_IFREG | (mode & 0o7777), 0, NO_TARGET);
-  return makeChild(sb, credentials, directory, name, attributes);
+  const wanted = S_IFREG | (mode & 0o7777);
+  return makeChild(sb, credentials, directory, name, wanted, umask, 0, NO_TARGET);
 }
 
 /** @throws FsError EEXIST, EROFS, EACCES, EMLINK, ENOSPC */
@@ -61,14 +59,15 @@ export function mkdir(
   directory: Inode,
   name: Name,
   mode: number,
+  umask: number,
 ): Inode {
   requireFree(sb, directory, name);
   if (directory.nlink >= sb.fs.linkMax) {
     requireMayCreate(sb, credentials, directory);
     throw new FsError("EMLINK");
   }
-  const attributes = newInode(credentials, directory, S_IFDIR | (mode & 0o1777), 0, NO_TARGET);
-  const made = makeChild(sb, credentials, directory, name, attributes);
+  const wanted = S_IFDIR | (mode & 0o1777);
+  const made = makeChild(sb, credentials, directory, name, wanted, umask, 0, NO_TARGET);
   made.children = new Map<Name, Inode | null>();
   made.childrenComplete = true;
   return made;
@@ -82,6 +81,7 @@ export function mknod(
   directory: Inode,
   name: Name,
   mode: number,
+  umask: number,
   rdev: number,
 ): Inode {
   const type = (mode & S_IFMT) === 0 ? S_IFREG : mode & S_IFMT;
@@ -92,8 +92,8 @@ export function mknod(
     sb.requireCapability(sb.capabilities.deviceNodes, "EPERM");
   }
   const device = isDevice(type) ? rdev : 0;
-  const attributes = newInode(credentials, directory, type | (mode & 0o7777), device, NO_TARGET);
-  return makeChild(sb, credentials, directory, name, attributes);
+  const wanted = type | (mode & 0o7777);
+  return makeChild(sb, credentials, directory, name, wanted, umask, device, NO_TARGET);
 }
 
 /** May mknod make a node of that type? Asked before the path is looked at.
@@ -132,8 +132,7 @@ export function symlink(
   requireFree(sb, directory, name);
   requireMayCreate(sb, credentials, directory);
   sb.requireCapability(sb.capabilities.symlinks, "EPERM");
-  const attributes = newInode(credentials, directory, S_IFLNK | 0o777, 0, target);
-  return makeChild(sb, credentials, directory, name, attributes);
+  return makeChild(sb, credentials, directory, name, S_IFLNK | 0o777, 0, 0, target);
 }
 
 /**
@@ -145,12 +144,20 @@ export function tmpfile(
   credentials: Credentials,
   directory: Inode,
   mode: number,
+  umask: number,
 ): Inode {
   sb.requireWritable();
   requirePermission(sb, credentials, directory, W_OK | X_OK);
   sb.requireCapability(sb.capabilities.tmpfile, "EOPNOTSUPP");
-  const attributes = newInode(credentials, directory, S_IFREG | (mode & 0o7777), 0, NO_TARGET);
-  const made = sb.fs.tmpfile(directory, attributes);
+  sb.actAs(credentials);
+  const wanted = inheritAcl(
+    sb,
+    directory,
+    S_IFREG | modeInside(credentials, directory, mode),
+    umask,
+  );
+  const made = sb.fs.tmpfile(directory, newInode(credentials, directory, wanted, 0, NO_TARGET));
+  knowAcls(made, wanted);
   assert(made.nlink === 0, "a file without a name has no links");
   adopt(sb, made);
   return made;
@@ -177,6 +184,7 @@ export function link(
   if (inode.nlink >= sb.fs.linkMax) throw new FsError("EMLINK");
   sb.fs.link(directory, name, inode);
   replaceChild(sb, directory, name, null, inode);
+  syncNames(sb, directory);
   if (sb.listeners.active) sb.listeners.emit({ kind: "create", inode, directory, name });
 }
 
@@ -218,6 +226,7 @@ export function rmdir(
 function removed(sb: Superblock, directory: Inode, name: Name, victim: Inode): void {
   replaceChild(sb, directory, name, victim, null);
   leaveNamespace(directory, victim);
+  syncNames(sb, directory);
   if (sb.listeners.active) {
     sb.listeners.emit({ kind: "delete", inode: victim, directory, name });
   }
@@ -267,38 +276,52 @@ function makeChild(
   credentials: Credentials,
   directory: Inode,
   name: Name,
-  attributes: NewInode,
+  mode: number,
+  umask: number,
+  rdev: number,
+  target: Name | undefined,
 ): Inode {
   sb.requireWritable();
   requireMayCreate(sb, credentials, directory);
+  const wanted = inheritAcl(sb, directory, modeInside(credentials, directory, mode), umask);
+  const attributes = newInode(credentials, directory, wanted, rdev, target);
   const inode = sb.fs.create(directory, name, attributes);
+  knowAcls(inode, wanted);
   assert(inode.nlink > 0, "what was created has a name");
   adopt(sb, inode);
   replaceChild(sb, directory, name, null, inode);
+  syncNames(sb, directory);
   if (sb.listeners.active) sb.listeners.emit({ kind: "create", inode, directory, name });
   return inode;
 }
 
-/** Owner, group and set-id bits of what is made in a directory: Linux's inode_init_owner. */
+/** Set-id bits of what is made in a directory: Linux's inode_init_owner, before the umask. */
+function modeInside(credentials: Credentials, directory: Inode, mode: number): number {
+  if ((directory.mode & S_ISGID) === 0) return mode;
+  if (isDirectory(mode)) return mode | S_ISGID;
+  const runsAsGroup = (mode & S_ISGID) !== 0 && (mode & GROUP_EXECUTE) !== 0;
+  // A program for a group that its maker is not in must not run as that group.
+  const isForeign = credentials.uid !== 0 && !isInGroup(credentials, directory.gid);
+  return runsAsGroup && isForeign ? mode & ~S_ISGID : mode;
+}
+
 function newInode(
   credentials: Credentials,
   directory: Inode,
-  mode: number,
+  wanted: Inherited,
   rdev: number,
   target: Name | undefined,
 ): NewInode {
   const { uid } = credentials;
-  let { gid } = credentials;
-  let finalMode = mode;
-  if ((directory.mode & S_ISGID) !== 0) {
-    gid = directory.gid;
-    if (isDirectory(mode)) {
-      finalMode |= S_ISGID;
-    } else if ((mode & S_ISGID) !== 0 && (mode & GROUP_EXECUTE) !== 0) {
-      // A program for a group that its maker is not in must not run as that group.
-      if (uid !== 0 && !isInGroup(credentials, gid)) finalMode &= ~S_ISGID;
-    }
-  }
-  if (target !== undefined) return { mode: finalMode, uid, gid, rdev, target };
-  return { mode: finalMode, uid, gid, rdev };
+  const gid = (directory.mode & S_ISGID) !== 0 ? directory.gid : credentials.gid;
+  const { mode } = wanted;
+  if (target !== undefined) return { mode, uid, gid, rdev, target };
+  const xattrs = inheritedXattrs(wanted);
+  return xattrs === undefined ? { mode, uid, gid, rdev } : { mode, uid, gid, rdev, xattrs };
+}
+
+/** The lists of a new inode need not be looked up. */
+function knowAcls(inode: Inode, { acl, defaultAcl }: Inherited): void {
+  inode.acl = acl;
+  inode.defaultAcl = defaultAcl;
 }

@@ -26,7 +26,8 @@ import { truncateInode } from "./io.ts";
 import type { LockOwner } from "./locks.ts";
 import { createFile, tmpfile } from "./namespace.ts";
 import { OpenFile, requirePlace } from "./open-file.ts";
-import { type Credentials, isOwnerOrRoot, requirePermission, requireSearch } from "./permission.ts";
+import type { Credentials } from "./credentials.ts";
+import { isOwnerOrRoot, requirePermission, requireSearch } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 import {
   findPath,
@@ -44,8 +45,8 @@ const TMPFILE_BIT = O_TMPFILE & ~O_DIRECTORY;
 const PATH_FLAGS = O_DIRECTORY | O_NOFOLLOW | O_PATH;
 
 /**
- * Open the file that `path` names, as `flags` (O_*) say; with O_CREAT make it with `mode`, from which
- * the umask was taken. Takes a reference.
+ * Open the file that `path` names, as `flags` (O_*) say; with O_CREAT make it with `mode`, less
+ * `umask`. Takes a reference.
  * @throws FsError as open(2); ENXIO for sockets, pipes and devices: nothing here drives them
  */
 export function openPath(
@@ -54,11 +55,14 @@ export function openPath(
   path: Name,
   flags: number,
   mode: number,
+  umask: number,
   walk: Walk,
 ): OpenFile {
   const wanted = checkFlags(flags);
-  if ((wanted & TMPFILE_BIT) !== 0) return openTmpfile(sb, credentials, path, wanted, mode, walk);
-  if ((wanted & O_CREAT) !== 0) return openCreate(sb, credentials, path, wanted, mode, walk);
+  if ((wanted & TMPFILE_BIT) !== 0) {
+    return openTmpfile(sb, credentials, path, wanted, mode, umask, walk);
+  }
+  if ((wanted & O_CREAT) !== 0) return openCreate(sb, credentials, path, wanted, mode, umask, walk);
   const inode = findPath(sb, credentials, path, (wanted & O_NOFOLLOW) === 0, walk);
   const { known } = walk;
   const directory = known ? null : walk.directory;
@@ -99,13 +103,14 @@ export function openAt(
   name: Name,
   flags: number,
   mode: number,
+  umask: number,
 ): OpenFile {
   const wanted = checkFlags(flags);
-  requireSearch(credentials, directory);
+  requireSearch(sb, credentials, directory);
   const inode = lookupChild(sb, directory, name);
   if (inode === null) {
     if ((wanted & O_CREAT) === 0) throw new FsError("ENOENT");
-    return openNew(sb, credentials, directory, name, wanted, mode);
+    return openNew(sb, credentials, directory, name, wanted, mode, umask);
   }
   if ((wanted & O_CREAT) !== 0) requireOldOpenable(inode, wanted);
   return openInode(sb, credentials, inode, wanted, directory, name);
@@ -189,6 +194,7 @@ function openCreate(
   path: Name,
   flags: number,
   mode: number,
+  umask: number,
   walk: Walk,
 ): OpenFile {
   const exclusive = (flags & O_EXCL) !== 0;
@@ -199,7 +205,7 @@ function openCreate(
     const inode = lastInode(sb, walk);
     const { directory, name } = walk;
     if (inode === null) {
-      return openNew(sb, credentials, directory, name, flags, mode);
+      return openNew(sb, credentials, directory, name, flags, mode, umask);
     }
     if (follow && isSymlink(inode.mode)) {
       followLast(sb, credentials, inode, walk);
@@ -218,8 +224,9 @@ function openNew(
   name: Name,
   flags: number,
   mode: number,
+  umask: number,
 ): OpenFile {
-  const made = createFile(sb, credentials, directory, name, mode);
+  const made = createFile(sb, credentials, directory, name, mode, umask);
   return install(sb, made, flags, directory, name);
 }
 
@@ -235,11 +242,12 @@ function openTmpfile(
   path: Name,
   flags: number,
   mode: number,
+  umask: number,
   walk: Walk,
 ): OpenFile {
   const directory = walkPath(sb, credentials, path, (flags & O_NOFOLLOW) === 0, walk);
   if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
-  const made = tmpfile(sb, credentials, directory, mode);
+  const made = tmpfile(sb, credentials, directory, mode, umask);
   const file = install(sb, made, flags, null, null);
   file.isLinkable = (flags & O_EXCL) === 0;
   return file;

@@ -14,7 +14,7 @@ import {
   W_OK,
   X_OK,
 } from "../spec/mode.ts";
-import { ROOT } from "./permission.ts";
+import { ROOT } from "./credentials.ts";
 import { Task } from "./task.ts";
 import { codeOf, mountMemory, n, writeFile } from "./testing.ts";
 

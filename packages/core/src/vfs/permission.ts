@@ -11,17 +11,11 @@ import {
   W_OK,
   X_OK,
 } from "../spec/mode.ts";
+import { type Credentials, isInGroup } from "./credentials.ts";
+import { accessAclOf, permitsByAcl } from "./acl.ts";
 import type { Superblock } from "./superblock.ts";
 
-/** Who asks. uid 0 has every capability. */
-export interface Credentials {
-  readonly uid: number;
-  readonly gid: number;
-  /** Supplementary groups. */
-  readonly groups: readonly number[];
-}
-
-export const ROOT: Credentials = { uid: 0, gid: 0, groups: [] };
+const GROUP_BITS = 0o070;
 
 /**
  * May `credentials` access the inode with `mask` (R_OK | W_OK | X_OK)?
@@ -40,31 +34,37 @@ export function requirePermission(
     }
     if ((inode.flags & INODE_IMMUTABLE) !== 0) throw new FsError("EPERM", "the file is immutable");
   }
-  if (!isPermitted(credentials, inode, mask)) throw new FsError("EACCES");
+  if (!isPermitted(sb, credentials, inode, mask)) throw new FsError("EACCES");
 }
 
 /** May `credentials` look names up in the directory? HOT. @throws FsError EACCES */
-export function requireSearch(credentials: Credentials, directory: Inode): void {
-  if (credentials.uid !== 0 && !isPermitted(credentials, directory, X_OK)) {
+export function requireSearch(sb: Superblock, credentials: Credentials, directory: Inode): void {
+  if (credentials.uid !== 0 && !isPermitted(sb, credentials, directory, X_OK)) {
     throw new FsError("EACCES");
   }
 }
 
-/** The mode bits alone. */
-function isPermitted(credentials: Credentials, inode: Inode, mask: number): boolean {
+/** The mode bits, or where there is a list what it says. */
+function isPermitted(
+  sb: Superblock,
+  credentials: Credentials,
+  inode: Inode,
+  mask: number,
+): boolean {
   const { mode } = inode;
   if (credentials.uid === 0) {
     // Root reads and writes everything, and executes what somebody may execute.
     return (mask & X_OK) === 0 || isDirectory(mode) || (mode & 0o111) !== 0;
   }
-  let bits = mode;
-  if (credentials.uid === inode.uid) bits >>= 6;
-  else if (isInGroup(credentials, inode.gid)) bits >>= 3;
+  if (credentials.uid === inode.uid) return ((mode >> 6) & mask & 7) === mask;
+  // Without group bits the mask of a list, if there is one, permits nothing to anybody it names:
+  // Linux takes the mode alone then, and so do we.
+  if (inode.acl !== null && sb.hasAcls && (mode & GROUP_BITS) !== 0) {
+    const acl = accessAclOf(sb, inode);
+    if (acl !== null) return permitsByAcl(credentials, inode, acl, mask);
+  }
+  const bits = isInGroup(credentials, inode.gid) ? mode >> 3 : mode;
   return (bits & mask & 7) === mask;
-}
-
-export function isInGroup(credentials: Credentials, gid: number): boolean {
-  return credentials.gid === gid || credentials.groups.includes(gid);
 }
 
 export function isOwnerOrRoot(credentials: Credentials, inode: Inode): boolean {
@@ -80,6 +80,7 @@ export function isInGroupOrRoot(credentials: Credentials, inode: Inode): boolean
 export function requireMayCreate(sb: Superblock, credentials: Credentials, directory: Inode): void {
   if (directory.nlink === 0) throw new FsError("ENOENT", "the directory was removed");
   requirePermission(sb, credentials, directory, W_OK | X_OK);
+  sb.actAs(credentials);
 }
 
 /**
@@ -95,6 +96,7 @@ export function requireMayDelete(
   wantDirectory: boolean,
 ): void {
   requirePermission(sb, credentials, directory, W_OK | X_OK);
+  sb.actAs(credentials);
   if ((directory.flags & INODE_APPEND) !== 0) throw new FsError("EPERM", "append-only directory");
   const fixed = (victim.flags & (INODE_APPEND | INODE_IMMUTABLE)) !== 0;
   if (fixed || isStickyFor(credentials, directory, victim)) throw new FsError("EPERM");

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { O_RDONLY, RENAME_EXCHANGE, RENAME_NOREPLACE } from "../spec/mode.ts";
 import type { Ino } from "../spec/units.ts";
 import { shrink } from "./icache.ts";
-import { ROOT } from "./permission.ts";
+import { ROOT } from "./credentials.ts";
 import { Task } from "./task.ts";
 import { codeOf, mountMemory, n, readFile, writeFile } from "./testing.ts";
 

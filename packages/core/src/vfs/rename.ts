@@ -5,13 +5,10 @@ import { isDirectory, RENAME_EXCHANGE, RENAME_NOREPLACE, W_OK } from "../spec/mo
 import type { Name } from "../spec/units.ts";
 import { childTowards, lookupChild, replaceChild } from "./dcache.ts";
 import { evictIfUnused } from "./icache.ts";
+import { syncNames } from "./io.ts";
 import { leaveNamespace, requirePresent, requireSoundLinks } from "./namespace.ts";
-import {
-  type Credentials,
-  requireMayCreate,
-  requireMayDelete,
-  requirePermission,
-} from "./permission.ts";
+import type { Credentials } from "./credentials.ts";
+import { requireMayCreate, requireMayDelete, requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
 /** One end of a rename: what a walk to the parent gives. */
@@ -136,6 +133,8 @@ function perform(
   replaceChild(sb, oldDirectory, oldName, inode, null);
   replaceChild(sb, directory, name, displaced, inode);
   if (exchange) replaceChild(sb, oldDirectory, oldName, null, displaced);
+  syncNames(sb, directory);
+  if (directory !== oldDirectory) syncNames(sb, oldDirectory);
   if (sb.listeners.active) {
     sb.listeners.emit({ kind: "move", inode, directory, name, oldDirectory, oldName });
     if (exchange) {

@@ -18,6 +18,7 @@ import { assert, CorruptionError, type ErrorCode, FsError } from "../spec/errors
 import { Listeners } from "./events.ts";
 import { LockTable } from "./locks.ts";
 import { PathCache } from "./path-cache.ts";
+import type { Credentials } from "./credentials.ts";
 
 /** When a read moves the access time: if it is not younger than the last change, never, always. */
 export type AtimePolicy = "relatime" | "noatime" | "strictatime";
@@ -41,6 +42,9 @@ export class Superblock {
   /** st_dev. */
   readonly dev: number;
   readonly nameMax: number;
+  /** The design has access control lists, or keeps space for root: asked on hot paths. */
+  readonly hasAcls: boolean;
+  private readonly keepsReserve: boolean;
   /** Inodes, and cached names, above which unreferenced ones are dropped. */
   readonly inodesMax: number;
 
@@ -72,6 +76,8 @@ export class Superblock {
     this.dev = parts.dev;
     this.inodesMax = parts.inodesMax;
     this.paths = new PathCache(parts.inodesMax);
+    this.hasAcls = parts.capabilities.posixAcls === true;
+    this.keepsReserve = parts.fs.privileged !== undefined;
     this.readOnly = parts.fs.readOnly;
     this.nameMax = parts.fs.statfs().nameMax;
     this.root = parts.fs.iget(parts.fs.rootIno);
@@ -91,6 +97,11 @@ export class Superblock {
     const refused = new FsError("EUCLEAN", error.message);
     refused.cause = error;
     return refused;
+  }
+
+  /** Before what may allocate: may it use the space that is kept for root? HOT. */
+  actAs(credentials: Credentials): void {
+    if (this.keepsReserve) this.fs.privileged = credentials.uid === 0;
   }
 
   /** @throws FsError EROFS on a mount that must not change. */

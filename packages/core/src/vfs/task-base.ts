@@ -5,7 +5,8 @@ import { isDirectory } from "../spec/mode.ts";
 import { nameToUtf8 } from "../spec/names.ts";
 import type { Name } from "../spec/units.ts";
 import { begin } from "./icache.ts";
-import { type Credentials, requireSearch, ROOT } from "./permission.ts";
+import { type Credentials, ROOT } from "./credentials.ts";
+import { requireSearch } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 import type { Vfs } from "./vfs.ts";
 import { findPath, Walk } from "./walk.ts";
@@ -48,7 +49,7 @@ export class TaskBase {
     try {
       const directory = this.find(path, true);
       if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
-      requireSearch(this.credentials, directory);
+      requireSearch(this.sb, this.credentials, directory);
       this.vfs.retain(directory);
       const before = this.walk.start;
       this.walk.start = directory;

@@ -30,7 +30,8 @@ export class TaskFiles extends TaskNames {
   open(path: Name, flags: number, mode = 0o666): OpenFile {
     try {
       begin(this.sb);
-      return openPath(this.sb, this.credentials, path, flags, mode & ~this.umask, this.walk);
+      const { credentials, sb, umask, walk } = this;
+      return openPath(sb, credentials, path, flags, mode, umask, walk);
     } catch (error) {
       throw this.failed(error, "open", path);
     }
@@ -218,7 +219,7 @@ export class TaskFiles extends TaskNames {
   /** `pos` a multiple of the page size. @throws FsError EBADF, EACCES, EINVAL, ENODEV, EOPNOTSUPP */
   mmap(file: OpenFile, pos: number, length: number, options: MapOptions): MappedRegion {
     try {
-      return mapFile(this.sb, file, pos, length, options);
+      return mapFile(this.sb, this.credentials, file, pos, length, options);
     } catch (error) {
       throw this.failed(error, "mmap");
     }

@@ -31,7 +31,7 @@ export class TaskNames extends TaskBase {
   mkdir(path: Name, mode = 0o777): void {
     try {
       const walk = this.findNew(path, true);
-      mkdir(this.sb, this.credentials, walk.directory, walk.name, mode & ~this.umask);
+      mkdir(this.sb, this.credentials, walk.directory, walk.name, mode, this.umask);
     } catch (error) {
       throw this.failed(error, "mkdir", path);
     }
@@ -43,7 +43,7 @@ export class TaskNames extends TaskBase {
     try {
       requireNodeType(mode);
       const walk = this.findNew(path, false);
-      mknod(this.sb, this.credentials, walk.directory, walk.name, mode & ~this.umask, rdev);
+      mknod(this.sb, this.credentials, walk.directory, walk.name, mode, this.umask, rdev);
     } catch (error) {
       throw this.failed(error, "mknod", path);
     }

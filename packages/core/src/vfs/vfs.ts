@@ -11,7 +11,17 @@ import type { Inode, Timespec } from "../spec/inode.ts";
 import { isDirectory, isSymlink, UTIME_OMIT } from "../spec/mode.ts";
 import type { DirBatch, FsCounters, StatFs } from "../spec/personality.ts";
 import type { Ino, Name } from "../spec/units.ts";
-import { accessed, chmod, chown, setFlags, type Stat, statOf, utimens } from "./attributes.ts";
+import {
+  accessed,
+  chmod,
+  chown,
+  setFlags,
+  setProjectId,
+  settableFlags,
+  type Stat,
+  statOf,
+  utimens,
+} from "./attributes.ts";
 import { lookupChild, parentDirectory } from "./dcache.ts";
 import { getdents } from "./directory.ts";
 import type { VfsListener } from "./events.ts";
@@ -22,7 +32,8 @@ import type { FileLock, HeldLock, LockOwner, LockWait } from "./locks.ts";
 import { link, mkdir, mknod, requireNodeType, rmdir, symlink, unlink } from "./namespace.ts";
 import { closeFile, openAt, openInode } from "./open.ts";
 import type { OpenFile } from "./open-file.ts";
-import { access, type Credentials, requireSearch } from "./permission.ts";
+import type { Credentials } from "./credentials.ts";
+import { access, requireSearch } from "./permission.ts";
 import { rename } from "./rename.ts";
 import type { Superblock } from "./superblock.ts";
 import { unmount } from "./unmount.ts";
@@ -113,7 +124,7 @@ export class Vfs {
   /** The inode behind a name, referenced. `.` and `..` too. @throws FsError ENOENT, EACCES, ENOTDIR */
   lookup(credentials: Credentials, directory: Inode, name: Name): Inode {
     return this.run((sb) => {
-      requireDirectory(credentials, directory);
+      requireDirectory(sb, credentials, directory);
       if (name === ".") return this.retain(directory);
       if (name === "..") return this.retain(parentDirectory(sb, directory));
       const inode = lookupChild(sb, directory, name);
@@ -143,9 +154,29 @@ export class Vfs {
     });
   }
 
-  /** Set INODE_IMMUTABLE and INODE_APPEND, as chattr does. @throws FsError EPERM, EROFS */
+  /** INODE_*: the flags that users may set here, and those of them that are set. */
+  getFlags(inode: Inode): { readonly settable: number; readonly flags: number } {
+    const settable = settableFlags(this.superblock, inode);
+    return { settable, flags: (inode.flags & settable) >>> 0 };
+  }
+
+  /** Set the flags that users may set to those in `flags`, as chattr does; the design's own stay.
+   * @throws FsError EPERM, EROFS, EOPNOTSUPP for one that is not settable here */
   setFlags(credentials: Credentials, inode: Inode, flags: number): void {
     this.run((sb) => setFlags(sb, credentials, inode, flags));
+  }
+
+  /** For quota and accounting of trees. @throws FsError EOPNOTSUPP */
+  getProjectId(inode: Inode): number {
+    return this.run((sb) => {
+      sb.requireCapability(sb.capabilities.projectIds, "EOPNOTSUPP");
+      return inode.projectId;
+    });
+  }
+
+  /** @throws FsError EOPNOTSUPP, EPERM, EROFS, EINVAL */
+  setProjectId(credentials: Credentials, inode: Inode, projectId: number): void {
+    this.run((sb) => setProjectId(sb, credentials, inode, projectId));
   }
 
   /** @throws FsError EACCES, EROFS, EPERM */
@@ -153,24 +184,32 @@ export class Vfs {
     this.run((sb) => access(sb, credentials, inode, mask));
   }
 
-  mkdir(credentials: Credentials, directory: Inode, name: Name, mode: number): Inode {
+  /** `umask` as the process has it: where the directory has a default list, that counts instead. */
+  mkdir(credentials: Credentials, directory: Inode, name: Name, mode: number, umask = 0): Inode {
     return this.run((sb) => {
-      requireNewName(credentials, directory, name);
-      return this.retain(mkdir(sb, credentials, directory, name, mode));
+      requireNewName(sb, credentials, directory, name);
+      return this.retain(mkdir(sb, credentials, directory, name, mode, umask));
     });
   }
 
-  mknod(credentials: Credentials, directory: Inode, name: Name, mode: number, rdev: number): Inode {
+  mknod(
+    credentials: Credentials,
+    directory: Inode,
+    name: Name,
+    mode: number,
+    rdev: number,
+    umask = 0,
+  ): Inode {
     return this.run((sb) => {
       requireNodeType(mode);
-      requireNewName(credentials, directory, name);
-      return this.retain(mknod(sb, credentials, directory, name, mode, rdev));
+      requireNewName(sb, credentials, directory, name);
+      return this.retain(mknod(sb, credentials, directory, name, mode, umask, rdev));
     });
   }
 
   symlink(credentials: Credentials, directory: Inode, name: Name, target: Name): Inode {
     return this.run((sb) => {
-      requireNewName(credentials, directory, name);
+      requireNewName(sb, credentials, directory, name);
       return this.retain(symlink(sb, credentials, directory, name, target));
     });
   }
@@ -185,21 +224,21 @@ export class Vfs {
 
   link(credentials: Credentials, inode: Inode, directory: Inode, name: Name): void {
     this.run((sb) => {
-      requireNewName(credentials, directory, name);
+      requireNewName(sb, credentials, directory, name);
       link(sb, credentials, inode, directory, name, false);
     });
   }
 
   unlink(credentials: Credentials, directory: Inode, name: Name): void {
     this.run((sb) => {
-      requireDirectory(credentials, directory);
+      requireDirectory(sb, credentials, directory);
       unlink(sb, credentials, directory, name, false);
     });
   }
 
   rmdir(credentials: Credentials, directory: Inode, name: Name): void {
     this.run((sb) => {
-      requireDirectory(credentials, directory);
+      requireDirectory(sb, credentials, directory);
       rmdir(sb, credentials, directory, name);
     });
   }
@@ -213,8 +252,8 @@ export class Vfs {
     flags: number,
   ): void {
     this.run((sb) => {
-      requireDirectory(credentials, oldDirectory);
-      requireDirectory(credentials, newDirectory);
+      requireDirectory(sb, credentials, oldDirectory);
+      requireDirectory(sb, credentials, newDirectory);
       const source = { directory: oldDirectory, name: oldName, slash: false };
       const target = { directory: newDirectory, name: newName, slash: false };
       rename(sb, credentials, source, target, flags);
@@ -233,8 +272,9 @@ export class Vfs {
     name: Name,
     flags: number,
     mode: number,
+    umask = 0,
   ): OpenFile {
-    return this.run((sb) => openAt(sb, credentials, directory, name, flags, mode));
+    return this.run((sb) => openAt(sb, credentials, directory, name, flags, mode, umask));
   }
 
   /** Close; record locks of `owner` on the file go too, as on a close(2) of its process. */
@@ -343,13 +383,18 @@ export class Vfs {
 }
 
 /** @throws FsError ENOTDIR, EACCES */
-function requireDirectory(credentials: Credentials, directory: Inode): void {
+function requireDirectory(sb: Superblock, credentials: Credentials, directory: Inode): void {
   if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
-  requireSearch(credentials, directory);
+  requireSearch(sb, credentials, directory);
 }
 
 /** @throws FsError ENOTDIR, EACCES, EEXIST for the names that every directory has */
-function requireNewName(credentials: Credentials, directory: Inode, name: Name): void {
-  requireDirectory(credentials, directory);
+function requireNewName(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  name: Name,
+): void {
+  requireDirectory(sb, credentials, directory);
   if (name === "." || name === "..") throw new FsError("EEXIST");
 }

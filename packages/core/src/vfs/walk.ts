@@ -8,7 +8,8 @@ import { isDirectory, isSymlink, PATH_MAX, SYMLINK_MAX } from "../spec/mode.ts";
 import type { Name } from "../spec/units.ts";
 import { accessed } from "./attributes.ts";
 import { lookupChild, parentDirectory } from "./dcache.ts";
-import { type Credentials, requireSearch } from "./permission.ts";
+import type { Credentials } from "./credentials.ts";
+import { requireSearch } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
 /** What the last component is. */
@@ -186,7 +187,7 @@ function walkFrom(
       walk.slash = false;
       return;
     }
-    requireSearch(credentials, directory);
+    requireSearch(sb, credentials, directory);
     let end = at + 1;
     while (end < path.length && path.charCodeAt(end) !== SLASH) end++;
     const next = skipSlashes(path, end);

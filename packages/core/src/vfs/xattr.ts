@@ -13,7 +13,10 @@ import {
   XATTR_SIZE_MAX,
 } from "../spec/mode.ts";
 import type { Name } from "../spec/units.ts";
-import { type Credentials, isOwnerOrRoot, requirePermission } from "./permission.ts";
+import { getAcl, isAclName, setAcl } from "./acl-attributes.ts";
+import { emitAttrib } from "./attributes.ts";
+import type { Credentials } from "./credentials.ts";
+import { isOwnerOrRoot, requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
 const USER = "user.";
@@ -29,6 +32,7 @@ export function getxattr(
   name: Name,
 ): Uint8Array {
   requireXattrArguments(name);
+  if (isAclName(name)) return getAcl(sb, inode, name);
   sb.requireCapability(sb.capabilities.xattrs, "EOPNOTSUPP");
   requireReadable(sb, credentials, inode, name);
   requireNamespace(name);
@@ -50,12 +54,17 @@ export function setxattr(
   flags: number,
 ): void {
   requireXattrArguments(name, value.length, flags);
+  if (isAclName(name)) {
+    setAcl(sb, credentials, inode, name, value);
+    return emitAttrib(sb, inode);
+  }
   requireChangeable(sb, credentials, inode, name);
   if (flags !== 0) {
     const exists = sb.fs.getxattr(inode, name) !== null;
     if (exists && (flags & XATTR_CREATE) !== 0) throw new FsError("EEXIST");
     if (!exists && (flags & XATTR_REPLACE) !== 0) throw new FsError("ENODATA");
   }
+  sb.actAs(credentials);
   sb.fs.setxattr(inode, name, value);
   emitAttrib(sb, inode);
 }
@@ -68,6 +77,10 @@ export function removexattr(
   name: Name,
 ): void {
   requireXattrArguments(name);
+  if (isAclName(name)) {
+    setAcl(sb, credentials, inode, name, null);
+    return emitAttrib(sb, inode);
+  }
   requireChangeable(sb, credentials, inode, name);
   if (sb.fs.getxattr(inode, name) === null) throw new FsError("ENODATA");
   sb.fs.setxattr(inode, name, null);
@@ -95,7 +108,7 @@ export function requireXattrArguments(name: Name, size = 0, flags = 0): void {
  * there, EINVAL for an empty rest */
 function requireNamespace(name: Name): void {
   const prefix = [USER, TRUSTED, SECURITY].find((start) => name.startsWith(start));
-  // "system." holds access control lists, which nothing here has.
+  // Of "system." there are the access control lists, which have their own rules (acl.ts).
   if (prefix === undefined) throw new FsError("EOPNOTSUPP", "namespaces: user, trusted, security");
   if (name.length === prefix.length) throw new FsError("EINVAL", "a name after the namespace");
 }
@@ -142,9 +155,4 @@ function requireMayChange(
     }
   }
   requirePermission(sb, credentials, inode, W_OK);
-}
-
-function emitAttrib(sb: Superblock, inode: Inode): void {
-  if (sb.listeners.active)
-    sb.listeners.emit({ kind: "attrib", inode, directory: null, name: null });
 }

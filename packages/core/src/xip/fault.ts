@@ -67,7 +67,8 @@ export function xipWriteFault(
 
 /**
  * Flush what was stored through mappings into pages [first, end) and not flushed since. The stores
- * are durable on return; the metadata that leads to them was durable when their faults returned.
+ * are durable on return; the metadata that leads to them was durable when their faults returned, or
+ * is when the caller has called fsync of the file system.
  */
 export function xipWriteback(
   context: FaultContext,

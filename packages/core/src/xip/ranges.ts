@@ -25,7 +25,14 @@ import {
 export type Backing = MappingOperations &
   Pick<
     FileSystem,
-    "device" | "readOnly" | "blockSize" | "sizeMax" | "truncate" | "fallocate" | "fsync"
+    | "device"
+    | "readOnly"
+    | "blockSize"
+    | "sizeMax"
+    | "truncate"
+    | "fallocate"
+    | "fsync"
+    | "privileged"
   >;
 
 export const alignDown = (value: number, unit: number): number => value - (value % unit);

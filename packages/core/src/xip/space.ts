@@ -3,8 +3,9 @@
  * use this, each with its own `FileShadow`.
  *
  * Order against crashes: the personality's transaction first, zeroing of partial blocks behind it.
- * So a crash before the commit has lost nothing, and one after it leaves bytes that are beyond the
- * end of the file (zeroed before a size ever covers them) or that the caller gave up anyway.
+ * So a crash before the commit has lost nothing but what the caller gave up anyway, and one after it
+ * leaves bytes that are beyond the end of the file (zeroed before a size ever covers them) or that he
+ * gave up. (Where the commit comes later than the call, the zeros are durable before it.)
  */
 import { FsError } from "../spec/errors.ts";
 import type { Inode } from "../spec/inode.ts";
@@ -203,6 +204,9 @@ function shiftRange(
   const page = alignDown(pos, PAGE_SIZE);
   shadow.settle(inode, page, END_OF_TIME);
   backing.fallocate(inode, mode, pos, length);
+  // Blocks have moved inside the file. What is stored to them in place from here on must not show
+  // at their old positions after a crash: so the move is durable first, whenever the design commits.
+  backing.fsync(inode, false);
   shadow.forget(inode, page, END_OF_TIME);
   // Private copies go as well, as in Linux: their pages hold other data now.
   discardPages(inode.mapping, page / PAGE_SIZE, END_OF_TIME);
