@@ -51,11 +51,11 @@ function hasBlocks(inode: Ext4Inode): boolean {
 }
 
 /**
- * Free or truncate what a power cut left half done. Everything is looked at before anything is
+ * What a power cut left half done, read and verified, with the maps of its blocks. Nothing is
  * changed. @throws CorruptionError
  */
-export function processOrphans(volume: Volume): void {
-  const { geometry, journal, orphans } = volume;
+export function findOrphans(volume: Volume): Ext4Inode[] {
+  const { geometry, orphans } = volume;
   const found = loadOrphanList(volume);
   orphans.file = openOrphanFile(volume);
   orphans.present = orphansPresent(geometry);
@@ -67,6 +67,12 @@ export function processOrphans(volume: Volume): void {
   }
   const inodes = found.map((ino) => readInode(volume, ino as Ino, true));
   for (const inode of inodes) if (hasBlocks(inode)) fileMap(volume, inode);
+  return inodes;
+}
+
+/** Free or truncate them. */
+export function processOrphans(volume: Volume, inodes: readonly Ext4Inode[]): void {
+  const { journal, orphans } = volume;
   for (const inode of inodes) {
     inode.orphan = true;
     if (inode.nlink === 0) freeInode(volume, inode);

@@ -5,7 +5,9 @@ import { Buffers } from "./buffers.ts";
 import type { Geometry } from "./geometry.ts";
 import { GroupTable } from "./groups.ts";
 import { OrlovAllocator } from "./ialloc.ts";
-import { WithoutJournal } from "./journal/without.ts";
+import { openJournal } from "./journal/journal.ts";
+import type { Overlay } from "./journal/recovery.ts";
+import type { Transactions } from "./journal/transactions.ts";
 import type { ParsedOptions } from "./options.ts";
 import { Orphans } from "./orphan.ts";
 import type { BlockAllocator, InodeAllocator, Volume } from "./volume.ts";
@@ -19,7 +21,7 @@ export class Ext4Volume implements Volume {
   readonly options: ParsedOptions;
   readonly counters: FsCounters = { transactions: 0 };
   readonly buffers: Buffers;
-  readonly journal: WithoutJournal;
+  readonly journal: Transactions;
   readonly groups: GroupTable;
   readonly balloc: BlockAllocator;
   readonly ialloc: InodeAllocator;
@@ -27,19 +29,28 @@ export class Ext4Volume implements Volume {
   readonly xattrBlocks = new XattrBlocks();
   privileged = true;
 
+  /**
+   * Of an image that was recovered; read-only, `overlay` is what recovery left in memory.
+   * @throws CorruptionError; OptionError; FsError EIO
+   */
   constructor(
     device: PmemDevice,
     geometry: Geometry,
     context: MountContext,
     options: ParsedOptions,
+    overlay: Overlay | null,
   ) {
     this.device = device;
     this.geometry = geometry;
     this.readOnly = context.readOnly;
     this.clock = context.clock;
     this.options = options;
-    this.buffers = new Buffers(device, geometry);
-    this.journal = new WithoutJournal(this.buffers, this.counters);
+    this.buffers = new Buffers(device, geometry, overlay);
+    this.journal = openJournal(this.buffers, this.counters, {
+      clock: context.clock,
+      commitIntervalSec: options.commitIntervalSec,
+      readOnly: context.readOnly,
+    });
     this.groups = new GroupTable(device, geometry, this.buffers, this.journal);
     this.balloc = createBlockAllocator(this, this.groups);
     this.ialloc = new OrlovAllocator(this.groups);

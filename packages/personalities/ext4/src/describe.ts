@@ -1,0 +1,80 @@
+/** The superblock for people: `xip info`. */
+import { describe, formatUuid, type PmemDevice, readOr, splitOptions } from "@xiplab/core";
+import { mountOptionTable, type OptionValues, type Personality } from "@xiplab/core";
+import * as f from "./format/features.ts";
+import { EXT4_MAGIC, STATE_ERROR, STATE_VALID, SUPERBLOCK } from "./format/superblock.ts";
+import { SUPERBLOCK_AT, SUPERBLOCK_SIZE } from "./format/superblock.ts";
+import { Geometry } from "./geometry.ts";
+import { isSuperblockSound } from "./super.ts";
+
+type Fact = readonly [label: string, value: string];
+
+/** Is there the magic number of ext2, ext3 and ext4? Never throws. */
+export function probe(device: PmemDevice): boolean {
+  if (device.size < SUPERBLOCK_AT + SUPERBLOCK_SIZE) return false;
+  return readOr(0, () => SUPERBLOCK.magic.get(viewOf(device), SUPERBLOCK_AT)) === EXT4_MAGIC;
+}
+
+/** A few facts, then every field of the superblock. */
+export function describeImage(device: PmemDevice): readonly Fact[] {
+  const view = viewOf(device);
+  const at = SUPERBLOCK_AT;
+  const fields = describe(SUPERBLOCK, view, at).filter(([name]) => name !== "reserved");
+  return [...factsOf(new Geometry(view, at), view, at), ...fields];
+}
+
+function factsOf(geometry: Geometry, view: DataView, at: number): Fact[] {
+  const { blockCount, blockSize, compat, groupCount, incompat, roCompat } = geometry;
+  const s = SUPERBLOCK;
+  const features = [
+    ...f.featureNames(compat, f.CompatNames),
+    ...f.featureNames(incompat, f.IncompatNames),
+    ...f.featureNames(roCompat, f.RoCompatNames),
+  ];
+  const free = s.freeBlocksLo.get(view, at) + highOf(geometry, s.freeBlocksHi.get(view, at));
+  return [
+    ["volume name", s.volumeName.get(view, at)],
+    ["volume uuid", formatUuid(geometry.uuid)],
+    ["features", features.join(" ")],
+    ["file system state", stateOf(view, at)],
+    ["size", `${blockCount} blocks of ${blockSize} bytes, in ${groupCount} groups`],
+    ["free blocks", `${free}, when it was last unmounted`],
+    ["reserved for root", `${geometry.reservedBlocks} blocks`],
+    ["inodes", `${geometry.inodeCount} of ${geometry.inodeSize} bytes`],
+    ["free inodes", `${s.freeInodes.get(view, at)}, when it was last unmounted`],
+    ["journal", geometry.hasJournal ? `inode ${geometry.journalIno}` : "none"],
+    ["mount options", s.mountOpts.get(view, at)],
+  ];
+}
+
+function stateOf(view: DataView, at: number): string {
+  const state = SUPERBLOCK.state.get(view, at);
+  const recover = (SUPERBLOCK.featureIncompat.get(view, at) & f.INCOMPAT_RECOVER) !== 0;
+  const words = [(state & STATE_VALID) !== 0 && !recover ? "clean" : "not clean"];
+  if (recover) words.push("needs recovery");
+  if ((state & STATE_ERROR) !== 0) words.push("with errors");
+  return words.join(", ");
+}
+
+const highOf = (geometry: Geometry, high: number): number =>
+  (geometry.incompat & f.INCOMPAT_64BIT) === 0 ? 0 : high * 2 ** 32;
+
+/**
+ * Options that the superblock names (s_mount_opts). Those of the kernel that mean nothing here are
+ * left out: an image must not be refused for them.
+ */
+export function defaultOptions(device: PmemDevice, personality: Personality): OptionValues {
+  const text = readOr("", () => {
+    const view = viewOf(device);
+    const sound = probe(device) && isSuperblockSound(view, SUPERBLOCK_AT);
+    return sound ? SUPERBLOCK.mountOpts.get(view, SUPERBLOCK_AT) : "";
+  });
+  const table = mountOptionTable(personality);
+  const known = Object.entries(splitOptions(text)).filter(([name, value]) => {
+    const values = Object.hasOwn(table, name) ? table[name]!.values : null;
+    return values !== null && (typeof values === "string" || values.includes(value));
+  });
+  return Object.fromEntries(known);
+}
+
+const viewOf = (device: PmemDevice): DataView => device.view(SUPERBLOCK_AT, SUPERBLOCK_SIZE);
