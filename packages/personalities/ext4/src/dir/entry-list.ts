@@ -65,7 +65,6 @@ export class EntryList {
   packInto(buffer: Buffer, first: number, end: number): void {
     const { bytes } = buffer;
     assert(bytes !== null, "the buffer is being written");
-    assert(buffer.at === 0, "own bytes start at 0");
     bytes.fill(0);
     initBlock(this.geometry, buffer);
     let at = 0;
@@ -74,7 +73,7 @@ export class EntryList {
       const size = this.sizeOf(index);
       bytes.set(this.bytes.subarray(offset, offset + size), at);
       const isLast = index + 1 === end;
-      DIRENT.recLen.set(buffer.view, at, isLast ? entriesEnd(this.geometry) - at : size);
+      DIRENT.recLen.set(buffer.view, buffer.at + at, isLast ? entriesEnd(this.geometry) - at : size);
       at += size;
     }
     initTail(this.geometry, buffer);

@@ -86,30 +86,31 @@ function newNode(volume: Volume, directory: Ext4Inode): Buffer {
 function moveEntries(source: Buffer, entriesAt: number, first: number, target: Buffer): void {
   assert(source.bytes !== null, "the source is being written");
   assert(target.bytes !== null, "the target is being written");
-  const count = DX_COUNT_LIMIT.count.get(source.view, entriesAt);
+  const count = DX_COUNT_LIMIT.count.get(source.view, source.at + entriesAt);
   const from = entriesAt + first * DX_ENTRY_SIZE;
   const end = entriesAt + count * DX_ENTRY_SIZE;
-  const limit = DX_COUNT_LIMIT.limit.get(target.view, DX_NODE_ENTRIES_AT);
+  const head = target.at + DX_NODE_ENTRIES_AT;
+  const limit = DX_COUNT_LIMIT.limit.get(target.view, head);
   assert(count - first <= limit, "the entries have room");
   target.bytes.set(source.bytes.subarray(from, end), DX_NODE_ENTRIES_AT);
-  DX_COUNT_LIMIT.limit.set(target.view, DX_NODE_ENTRIES_AT, limit);
-  DX_COUNT_LIMIT.count.set(target.view, DX_NODE_ENTRIES_AT, count - first);
+  DX_COUNT_LIMIT.limit.set(target.view, head, limit);
+  DX_COUNT_LIMIT.count.set(target.view, head, count - first);
   source.bytes.fill(0, Math.max(from, entriesAt + DX_ENTRY_SIZE), end);
-  DX_COUNT_LIMIT.count.set(source.view, entriesAt, first);
+  DX_COUNT_LIMIT.count.set(source.view, source.at + entriesAt, first);
 }
 
 /** Put an entry behind the one that the path takes at `level`. The buffer is being written. */
 function insertEntry(path: TreePath, level: number, hash: number, block: number): void {
-  const { bytes, view } = path.buffer(level);
+  const { at, bytes, view } = path.buffer(level);
   assert(bytes !== null, "the index block is being written");
   assert(!path.isFull(level), "the index block has room");
   const entriesAt = path.entriesAt(level);
   const count = path.count(level);
-  const at = entriesAt + (path.indices[level]! + 1) * DX_ENTRY_SIZE;
-  bytes.copyWithin(at + DX_ENTRY_SIZE, at, entriesAt + count * DX_ENTRY_SIZE);
-  DX_ENTRY.hash.set(view, at, hash);
-  DX_ENTRY.block.set(view, at, block);
-  DX_COUNT_LIMIT.count.set(view, entriesAt, count + 1);
+  const place = entriesAt + (path.indices[level]! + 1) * DX_ENTRY_SIZE;
+  bytes.copyWithin(place + DX_ENTRY_SIZE, place, entriesAt + count * DX_ENTRY_SIZE);
+  DX_ENTRY.hash.set(view, at + place, hash);
+  DX_ENTRY.block.set(view, at + place, block);
+  DX_COUNT_LIMIT.count.set(view, at + entriesAt, count + 1);
 }
 
 /**
