@@ -78,6 +78,8 @@ function refuseCombinations({ compat, incompat, roCompat }: Features): void {
   refuse((compat & f.COMPAT_ORPHAN_FILE) !== 0 && !journal, "orphan_file wants has_journal");
   refuse(resize && !sparse && !sparse2, "resize_inode wants sparse_super");
   refuse(resize && sparse2, "sparse_super2 excludes resize_inode");
+  const extents = (incompat & f.INCOMPAT_EXTENTS) !== 0;
+  refuse(!extents && (incompat & f.INCOMPAT_64BIT) !== 0, "64bit wants extent");
   const seed = (incompat & f.INCOMPAT_CSUM_SEED) !== 0;
   refuse(seed && !csum, "metadata_csum_seed wants metadata_csum");
 }

@@ -3,12 +3,13 @@
  * Their blocks are put into `Maker.blocks`, their inodes into `Maker.inodes`.
  */
 import { assert, S_IFDIR, S_IFREG } from "@xiplab/core";
-import { crcRaw, inodeSeed } from "../checksum.ts";
-import { COMPAT_RESIZE_INODE } from "../format/features.ts";
+import { crcRaw, crcU64, inodeSeed } from "../checksum.ts";
+import { COMPAT_ORPHAN_FILE, COMPAT_RESIZE_INODE } from "../format/features.ts";
 import { DIR_TAIL, DIR_TAIL_FT, DIR_TAIL_SIZE, DIRENT, FT_DIR } from "../format/dirent.ts";
 import { DIRENT_HEAD, direntSize } from "../format/dirent.ts";
 import * as i from "../format/inode.ts";
 import { BLOCK_SUPERBLOCK_V2, JBD2_MAGIC, JBD2_SUPERBLOCK } from "../format/jbd2.ts";
+import { ORPHAN_MAGIC, ORPHAN_TAIL, ORPHAN_TAIL_SIZE } from "../format/orphan-file.ts";
 import { JOURNAL_BACKUP_BLOCKS, SUPERBLOCK } from "../format/superblock.ts";
 import { type Layout, takeMetadata } from "./layout.ts";
 import { mapFile, type Mapped, type Run, storeU32 } from "./map-file.ts";
@@ -17,6 +18,9 @@ import type { Plan } from "./plan.ts";
 /** The first inode that is not reserved. */
 const INO_LOST_FOUND = 11;
 const LOST_FOUND_SIZE = 16384;
+/** Blocks of the orphan file. */
+const ORPHAN_FILE_MIN = 32;
+const ORPHAN_FILE_MAX = 512;
 /** A directory that grows has at most so many blocks without an indirect one: it stops there. */
 const LOST_FOUND_BLOCKS_MAX = 12;
 
@@ -46,6 +50,7 @@ export function makeFiles(maker: Maker): void {
   stampTimes(maker, i.INO_BAD_BLOCKS);
   if ((geometry.compat & COMPAT_RESIZE_INODE) !== 0) makeResizeInode(maker);
   if (journalBlocks > 0) makeJournal(maker, journalBlocks);
+  if ((geometry.compat & COMPAT_ORPHAN_FILE) !== 0) makeOrphanFile(maker);
   for (let ino = 1; ino <= maker.lastIno; ino++) stampChecksum(maker, ino);
 }
 
@@ -244,6 +249,29 @@ function makeJournal(maker: Maker, length: number): void {
   const sizesAt = SUPERBLOCK.journalBlocks.offset + i.I_BLOCK_SIZE;
   superblock.setUint32(sizesAt, Math.floor(file.size / 2 ** 32), true);
   superblock.setUint32(sizesAt + 4, file.size % 2 ** 32, true);
+}
+
+/** Inode 12: a file of tables, in which the kernel notes the inodes that wait to be freed. */
+function makeOrphanFile(maker: Maker): void {
+  const { geometry, superblock } = maker.plan;
+  const { blockSize, csumSeed } = geometry;
+  const { blockCount } = geometry;
+  const count = Math.max(ORPHAN_FILE_MIN, Math.min(ORPHAN_FILE_MAX, Math.floor(blockCount / 4096)));
+  const ino = ++maker.lastIno;
+  const runs = takeRuns(maker, geometry.firstDataBlock, count);
+  const file = { mode: S_IFREG | 0o600, links: 1, size: count * blockSize };
+  setInode(maker, ino, file, mapRuns(maker, ino, runs));
+  SUPERBLOCK.orphanFileIno.set(superblock, 0, ino);
+  const seed = inodeSeed(csumSeed, ino, 0);
+  const tail = blockSize - ORPHAN_TAIL_SIZE;
+  for (const { start, length } of runs) {
+    for (let pblk = start; pblk < start + length; pblk++) {
+      const view = newBlock(maker, pblk);
+      ORPHAN_TAIL.magic.set(view, tail, ORPHAN_MAGIC);
+      if (!geometry.metadataCsum) continue;
+      ORPHAN_TAIL.checksum.set(view, tail, crcRaw(crcU64(seed, pblk), view, 0, tail));
+    }
+  }
 }
 
 /** The start of the group with the most free blocks around the middle of the device. */

@@ -44,8 +44,9 @@ function fillDescriptor(maker: Maker, view: DataView, at: number, group: number)
   const directories = group === 0 ? maker.directories : 0;
   const unused = gdtCsum ? freeInodes : 0;
   d.setCounts(geometry, view, at, freeBlocks, freeInodes, directories, unused);
-  if (!gdtCsum) return freeBlocks;
   let flags = maker.plan.lazyTables ? 0 : d.BG_ITABLE_ZEROED;
+  d.GROUP_DESC.flags.set(view, at, flags);
+  if (!gdtCsum) return freeBlocks;
   if (group > 0) flags |= d.BG_INODE_UNINIT;
   if (isUntouched(maker, group, freeBlocks)) flags |= d.BG_BLOCK_UNINIT;
   d.GROUP_DESC.flags.set(view, at, flags);
@@ -131,7 +132,7 @@ function inodeBitmap(maker: Maker, group: number): DataView {
 /** Blocks that files can never have: metadata at fixed places, and the journal. */
 function overhead(maker: Maker): number {
   const { geometry } = maker.plan;
-  let blocks = maker.plan.journalBlocks;
+  let blocks = geometry.firstDataBlock + maker.plan.journalBlocks;
   for (let group = 0; group < geometry.groupCount; group++) {
     blocks += copiesLength(geometry, group) + 2 + geometry.itableBlocks;
   }

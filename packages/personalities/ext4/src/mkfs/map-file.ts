@@ -57,11 +57,10 @@ function mapByExtents(
       parts.push({ start: start + done, length: Math.min(e.WRITTEN_MAX, length - done) });
     }
   }
-  if (parts.length <= e.EXTENT_ROOT_MAX) {
-    e.setHeader(root, 0, e.EXTENT_ROOT_MAX, 0);
-    fillLeaf(root, parts);
-    return 0;
-  }
+  e.setHeader(root, 0, e.EXTENT_ROOT_MAX, 0);
+  // A tree that grew a level leaves the extents behind the one entry of its root as they were.
+  fillLeaf(root, parts.slice(0, e.EXTENT_ROOT_MAX));
+  if (parts.length <= e.EXTENT_ROOT_MAX) return 0;
   const max = e.extentsPerBlock(geometry.blockSize);
   assert(parts.length <= max, "a journal in pieces fits one node");
   e.setHeader(root, 0, e.EXTENT_ROOT_MAX, 1);

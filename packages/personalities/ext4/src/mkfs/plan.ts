@@ -63,7 +63,8 @@ export function makePlan(deviceSize: number, options: OptionValues, nowSec: numb
   const timeSec = Number(options["time"] ?? "0") || nowSec;
   const superblock = makeSuperblock(options, features, sizes, timeSec, deviceSize);
   const geometry = new Geometry(superblock, 0);
-  const lazyTables = options["lazyItableInit"] === "1";
+  // Without checksums of descriptors nobody believes the flag that tells of it.
+  const lazyTables = options["lazyItableInit"] === "1" && geometry.gdtCsum;
   return { superblock, geometry, journalBlocks, timeSec, lazyTables };
 }
 
@@ -212,6 +213,11 @@ function makeSuperblock(
   const percent = Number(options["reservedPercent"] ?? "5");
   if (!(percent >= 0 && percent <= 50)) refuse(`reservedPercent=${percent}: 0 to 50`);
   setSizes(view, sizes, Math.floor((sizes.blockCount * percent) / 100));
+  // The resize inode has the size of all that it could map.
+  const pointers = sizes.blockSize / 4;
+  const large = (pointers ** 2 + pointers + 12) * sizes.blockSize >= 2 ** 31;
+  const resize = (features.compat & f.COMPAT_RESIZE_INODE) !== 0;
+  if (large && resize) features.roCompat |= f.RO_COMPAT_LARGE_FILE;
   S.featureCompat.set(view, 0, features.compat);
   S.featureIncompat.set(view, 0, features.incompat);
   S.featureRoCompat.set(view, 0, features.roCompat);
@@ -266,8 +272,8 @@ function setConstants(view: DataView, features: Features, sizes: Sizes): void {
   }
   if (has("compat", f.COMPAT_SPARSE_SUPER2)) {
     const at = S.backupBgs.offset;
-    if (sizes.groupCount > 1) view.setUint32(at, 1, true);
-    if (sizes.groupCount > 2) view.setUint32(at + 4, sizes.groupCount - 1, true);
+    if (sizes.groupCount > 2) view.setUint32(at, 1, true);
+    view.setUint32(at + 4, sizes.groupCount - 1, true);
   }
 }
 
