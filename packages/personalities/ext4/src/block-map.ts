@@ -74,6 +74,8 @@ export abstract class FileMap extends ExtentMap {
    * given up; returns those that were, for the caller to free and to uncount.
    */
   abstract makeWritten(first: number, end: number, options: ConvertOptions): Extent[];
+  /** As `makeWritten`, of what memory already has as written: the tree follows (`aheadFrom`). */
+  abstract catchUp(first: number, end: number, options: ConvertOptions): Extent[];
   /** Make every written block of [first, end) unwritten. @throws FsError ENOSPC: nothing changed */
   abstract makeUnwritten(first: number, end: number): void;
 

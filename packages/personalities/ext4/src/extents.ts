@@ -155,6 +155,19 @@ export class ExtentTree extends FileMap {
     return dropped;
   }
 
+  catchUp(first: number, end: number, options: ConvertOptions): Extent[] {
+    const dropped: Extent[] = [];
+    for (const part of this.partsOf(first, end, false)) {
+      for (let at = part.first; at < part.end; ) {
+        at = this.writeExtent(at, part.end, options, dropped);
+      }
+    }
+    releaseSpares(this.tree);
+    const behind = this.partsOf(end, LBLK_MAX, false)[0];
+    this.aheadFrom = behind === undefined ? LBLK_MAX : behind.first;
+    return dropped;
+  }
+
   /** What memory has in [first, end) in that state. */
   private partsOf(first: number, end: number, unwritten: boolean): LblkRange[] {
     const parts: LblkRange[] = [];

@@ -72,25 +72,30 @@ export function retryForSpace<T>(volume: Volume, body: () => T): T {
   return body();
 }
 
-/** What to ask the allocator for a hole at `lblk`: near the blocks of the file around it. */
-export function blockRequest(map: FileMap, lblk: number, length: number): BlockRequest {
+/** What to ask the allocator for blocks from `lblk` on: near those of the file around it. */
+export function blockRequest(
+  map: FileMap,
+  lblk: number,
+  length: number,
+  whole: boolean,
+): BlockRequest {
+  const { geometry } = map.volume;
   const index = map.find(lblk);
   const left = map.list[index - 1];
   const right = map.list[index];
+  const asked = { inode: map.inode, lblk, length, reserved: false, whole, noFail: false };
+  if (right !== undefined && right.lblk <= lblk) {
+    // Out of place: near what is replaced, and next to nothing.
+    return { ...asked, goal: right.pblk + lblk - right.lblk };
+  }
   let goal = 0;
   // Where the block would stand if the file were laid out in one piece.
   if (left !== undefined) goal = left.pblk + (lblk - left.lblk);
   else if (right !== undefined) goal = right.pblk - (right.lblk - lblk);
-  const { geometry } = map.volume;
   if (goal < geometry.firstDataBlock || goal >= geometry.blockCount) goal = 0;
   return {
-    inode: map.inode,
-    lblk,
-    length,
+    ...asked,
     goal,
-    reserved: false,
-    whole: true,
-    noFail: false,
     ...(left === undefined
       ? {}
       : { leftLblk: left.lblk + left.length - 1, leftPblk: left.pblk + left.length - 1 }),
@@ -107,12 +112,12 @@ export function fillHole(
   map: FileMap,
   first: number,
   end: number,
-  unwritten: boolean,
+  { unwritten, whole }: { readonly unwritten: boolean; readonly whole: boolean },
   before?: (run: BlockRun) => void,
 ): number {
   const { inode, volume } = map;
   const run: BlockRun = { start: 0, length: 0 };
-  volume.balloc.allocate(blockRequest(map, first, end - first), run);
+  volume.balloc.allocate(blockRequest(map, first, end - first, whole), run);
   assert(run.length > 0, "an allocation has blocks");
   assert(run.length <= end - first, "an allocation is no longer than asked");
   try {
@@ -139,7 +144,7 @@ export function creditsForBlock(volume: Volume, inode: Ext4Inode): number {
 export function addBlock(volume: Volume, inode: Ext4Inode, lblk: number): number {
   assert(volume.journal.running, "blocks are added inside handles");
   const map = fileMap(volume, inode);
-  fillHole(map, lblk, lblk + 1, false);
+  fillHole(map, lblk, lblk + 1, { unwritten: false, whole: false });
   return map.map(lblk);
 }
 

@@ -25,6 +25,9 @@ export class IndirectTree extends FileMap {
   makeWritten(): Extent[] {
     return [];
   }
+  catchUp(): Extent[] {
+    return [];
+  }
   makeUnwritten(): void {}
   shiftCredits(): number {
     return 0;
