@@ -25,7 +25,8 @@ export const ext4: Personality = {
     posixAcls: true,
     projectIds: true,
   },
-  deviceSizeMin: 2 * 1024 * 1024,
+  // Below it there is no room for a journal.
+  deviceSizeMin: 8 * 1024 * 1024,
   mkfsOptions,
   mountOptions,
   mkfs,

@@ -97,7 +97,11 @@ const JOURNALS = [
 ] as const;
 
 function journalDefault(blocks: number): number {
-  return JOURNALS.find(([least]) => blocks >= least)?.[1] ?? 0;
+  const found = JOURNALS.find(([least]) => blocks >= least);
+  // mke2fs leaves the journal out without being asked; what survives a power cut is no small matter.
+  if (found === undefined)
+    refuse("the device is too small for a journal: give features=^has_journal");
+  return found[1];
 }
 
 /** Bytes of the device for each inode. */
