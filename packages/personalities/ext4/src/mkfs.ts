@@ -54,7 +54,6 @@ export function mkfs(device: PmemDevice, context: MkfsContext): void {
     inodes: new DataView(new ArrayBuffer(inodesLength * geometry.blockSize)),
     lastIno: 11,
     directories: 0,
-    journalBlocks: 0,
   };
   makeFiles(maker);
   const groups = makeGroups(maker);

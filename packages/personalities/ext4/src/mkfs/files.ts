@@ -34,8 +34,6 @@ export interface Maker {
   readonly inodes: DataView;
   lastIno: number;
   directories: number;
-  /** Blocks of the journal with its map. */
-  journalBlocks: number;
 }
 
 interface NewFile {
@@ -90,26 +88,24 @@ function newBlock(maker: Maker, pblk: number): DataView {
 }
 
 function makeDirectories(maker: Maker): void {
-  const { blockSize } = maker.plan.geometry;
-  const root = takeRuns(maker, maker.plan.geometry.firstDataBlock, 1);
+  const { blockSize, firstDataBlock } = maker.plan.geometry;
+  const root = map(maker, i.INO_ROOT, firstDataBlock, 1);
+  const rootBlock = root.runs[0]!.start;
+  const inos = [i.INO_ROOT, i.INO_ROOT, INO_LOST_FOUND];
+  fillDirectory(maker, i.INO_ROOT, rootBlock, [".", "..", "lost+found"], inos);
+  setInode(maker, i.INO_ROOT, { mode: S_IFDIR | 0o755, links: 3, size: blockSize }, root);
   const most = Math.ceil(LOST_FOUND_SIZE / blockSize);
   const count = Math.min(LOST_FOUND_BLOCKS_MAX, Math.max(2, most));
-  const lostFound = takeRuns(maker, root[0]!.start + 1, count);
-  const entries = [".", "..", "lost+found"];
-  const inos = [i.INO_ROOT, i.INO_ROOT, INO_LOST_FOUND];
-  fillDirectory(maker, i.INO_ROOT, root[0]!.start, entries, inos);
-  let first = true;
-  for (const { start, length } of lostFound) {
+  const lostFound = map(maker, INO_LOST_FOUND, rootBlock + 1, count);
+  let names = [".", ".."];
+  for (const { start, length } of lostFound.runs) {
     for (let pblk = start; pblk < start + length; pblk++) {
-      const names = first ? [".", ".."] : [];
       fillDirectory(maker, INO_LOST_FOUND, pblk, names, [INO_LOST_FOUND, i.INO_ROOT]);
-      first = false;
+      names = [];
     }
   }
-  const rootFile = { mode: S_IFDIR | 0o755, links: 3, size: blockSize };
-  setInode(maker, i.INO_ROOT, rootFile, mapRuns(maker, i.INO_ROOT, root));
   const file = { mode: S_IFDIR | 0o700, links: 2, size: count * blockSize };
-  setInode(maker, INO_LOST_FOUND, file, mapRuns(maker, INO_LOST_FOUND, lostFound));
+  setInode(maker, INO_LOST_FOUND, file, lostFound);
   maker.directories = 2;
 }
 
@@ -141,13 +137,17 @@ function fillDirectory(
   DIR_TAIL.checksum.set(view, end, crcRaw(inodeSeed(csumSeed, ino, 0), view, 0, end));
 }
 
-function mapRuns(maker: Maker, ino: number, runs: readonly Run[]): Mapped {
+function map(maker: Maker, ino: number, goal: number, count: number): Mapped {
   const { geometry } = maker.plan;
-  const take = (goal: number): DataView & { pblk: number } => {
-    const pblk = takeBlock(maker, goal);
-    return Object.assign(newBlock(maker, pblk), { pblk });
+  const seed = inodeSeed(geometry.csumSeed, ino, 0);
+  const source = {
+    takeRuns: (from: number, length: number) => takeRuns(maker, from, length),
+    takeNode(from: number) {
+      const pblk = takeBlock(maker, from);
+      return { pblk, view: newBlock(maker, pblk) };
+    },
   };
-  return mapFile(geometry, inodeSeed(geometry.csumSeed, ino, 0), runs, take);
+  return mapFile(geometry, seed, source, goal, count);
 }
 
 const inodeAt = (maker: Maker, ino: number): number => (ino - 1) * maker.plan.geometry.inodeSize;
@@ -224,18 +224,18 @@ function makeResizeInode(maker: Maker): void {
   const size = (perBlock ** 2 + perBlock + 12) * blockSize;
   const file = { mode: S_IFREG | 0o600, links: 1, size };
   const block = new Uint8Array(pointers.buffer);
-  setInode(maker, i.INO_RESIZE, file, { flags: 0, block, blocks });
+  setInode(maker, i.INO_RESIZE, file, { flags: 0, block, blocks, runs: [] });
 }
 
 /** Inode 8, near the middle of the device. */
 function makeJournal(maker: Maker, length: number): void {
   const { geometry, superblock } = maker.plan;
-  const runs = takeRuns(maker, journalGoal(maker), length);
-  const mapped = mapRuns(maker, i.INO_JOURNAL, runs);
-  maker.journalBlocks = mapped.blocks;
+  // Without extents mke2fs has no place in mind.
+  const goal = geometry.extents ? journalGoal(maker) : geometry.firstDataBlock;
+  const mapped = map(maker, i.INO_JOURNAL, goal, length);
   const file = { mode: S_IFREG | 0o600, links: 1, size: length * geometry.blockSize };
   setInode(maker, i.INO_JOURNAL, file, mapped);
-  const view = newBlock(maker, runs[0]!.start);
+  const view = newBlock(maker, mapped.runs[0]!.start);
   JBD2_SUPERBLOCK.magic.set(view, 0, JBD2_MAGIC);
   JBD2_SUPERBLOCK.type.set(view, 0, BLOCK_SUPERBLOCK_V2);
   JBD2_SUPERBLOCK.blockSize.set(view, 0, geometry.blockSize);
@@ -258,13 +258,13 @@ function makeOrphanFile(maker: Maker): void {
   const { blockCount } = geometry;
   const count = Math.max(ORPHAN_FILE_MIN, Math.min(ORPHAN_FILE_MAX, Math.floor(blockCount / 4096)));
   const ino = ++maker.lastIno;
-  const runs = takeRuns(maker, geometry.firstDataBlock, count);
+  const mapped = map(maker, ino, geometry.firstDataBlock, count);
   const file = { mode: S_IFREG | 0o600, links: 1, size: count * blockSize };
-  setInode(maker, ino, file, mapRuns(maker, ino, runs));
+  setInode(maker, ino, file, mapped);
   SUPERBLOCK.orphanFileIno.set(superblock, 0, ino);
   const seed = inodeSeed(csumSeed, ino, 0);
   const tail = blockSize - ORPHAN_TAIL_SIZE;
-  for (const { start, length } of runs) {
+  for (const { start, length } of mapped.runs) {
     for (let pblk = start; pblk < start + length; pblk++) {
       const view = newBlock(maker, pblk);
       ORPHAN_TAIL.magic.set(view, tail, ORPHAN_MAGIC);

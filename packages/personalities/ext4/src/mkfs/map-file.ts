@@ -5,6 +5,9 @@ import * as e from "../format/extent.ts";
 import { FL_EXTENTS, I_BLOCK_SIZE } from "../format/inode.ts";
 import type { Geometry } from "../geometry.ts";
 
+/** Pointers in i_block that lead to data; then one for each level. */
+const DIRECT = 12;
+
 export interface Run {
   start: number;
   length: number;
@@ -17,30 +20,44 @@ export interface Mapped {
   readonly block: Uint8Array;
   /** Blocks of data and of the map. */
   readonly blocks: number;
+  /** The data, in the order of the file. */
+  readonly runs: readonly Run[];
 }
 
-/** Gives a new block for the map, near `goal`. */
-export type TakeBlock = (goal: number) => DataView & { readonly pblk: number };
+/** Where the blocks of a file come from. */
+export interface BlockSource {
+  /** Blocks of data from `goal` on, around what is taken. */
+  takeRuns(goal: number, count: number): Run[];
+  /** A block for the map, zeroed: the first that is free from `goal` on. */
+  takeNode(goal: number): Node;
+}
+
+export interface Node {
+  readonly pblk: number;
+  readonly view: DataView;
+}
 
 export const storeU32 = (view: DataView, index: number, value: number): void =>
   view.setUint32(4 * index, value, true);
 
-/** The map of a file that consists of `runs`, in their order. */
+/** Give a new file `count` blocks from `goal` on, and a map. `seed` is for checksums of its inode. */
 export function mapFile(
   geometry: Geometry,
   seed: number,
-  runs: readonly Run[],
-  take: TakeBlock,
+  source: BlockSource,
+  goal: number,
+  count: number,
 ): Mapped {
-  const data = runs.reduce((sum, { length }) => sum + length, 0);
   const root = new DataView(new ArrayBuffer(I_BLOCK_SIZE));
   const block = new Uint8Array(root.buffer);
   if (geometry.extents) {
-    const nodes = mapByExtents(geometry, seed, runs, root, take);
-    return { flags: FL_EXTENTS, block, blocks: data + nodes };
+    const runs = source.takeRuns(goal, count);
+    const nodes = mapByExtents(geometry, seed, runs, root, source);
+    return { flags: FL_EXTENTS, block, blocks: count + nodes, runs };
   }
-  const indirect = mapByPointers(geometry, runs, root, take);
-  return { flags: 0, block, blocks: data + indirect };
+  const runs: Run[] = [];
+  const nodes = mapByPointers(geometry, root, source, goal, count, runs);
+  return { flags: 0, block, blocks: count + nodes, runs };
 }
 
 /** Returns the number of nodes outside the root. */
@@ -49,7 +66,7 @@ function mapByExtents(
   seed: number,
   runs: readonly Run[],
   root: DataView,
-  take: TakeBlock,
+  source: BlockSource,
 ): number {
   const parts: Run[] = [];
   for (const { start, length } of runs) {
@@ -65,8 +82,8 @@ function mapByExtents(
   assert(parts.length <= max, "a journal in pieces fits one node");
   e.setHeader(root, 0, e.EXTENT_ROOT_MAX, 1);
   e.EXTENT_HEADER.entries.set(root, 0, 1);
-  const leaf = take(parts[0]!.start - 1);
-  e.setIndex(root, e.EXTENT_ENTRY_SIZE, 0, leaf.pblk);
+  const { pblk, view: leaf } = source.takeNode(parts[0]!.start - 1);
+  e.setIndex(root, e.EXTENT_ENTRY_SIZE, 0, pblk);
   e.setHeader(leaf, 0, max, 0);
   fillLeaf(leaf, parts);
   if (geometry.metadataCsum) {
@@ -85,43 +102,52 @@ function fillLeaf(view: DataView, parts: readonly Run[]): void {
   }
 }
 
-/** Returns the number of indirect blocks. */
+/**
+ * Pointers to 12 blocks, then through one to three levels of indirect blocks, each of which stands
+ * in front of what it leads to. Returns the number of indirect blocks.
+ */
 function mapByPointers(
   { blockSize }: Geometry,
-  runs: readonly Run[],
   root: DataView,
-  take: TakeBlock,
+  source: BlockSource,
+  goal: number,
+  count: number,
+  runs: Run[],
 ): number {
   const perBlock = blockSize / 4;
-  let indirect = 0;
+  let nodes = 0;
+  let next = goal;
   /** The indirect block of each level that is being filled. */
-  const open: Array<DataView & { readonly pblk: number }> = [];
-  const child = (goal: number, parent: DataView, index: number, level: number): void => {
-    const block = take(goal);
-    storeU32(parent, index, block.pblk);
-    open[level] = block;
-    indirect++;
+  const open: DataView[] = [];
+  const addNode = (parent: DataView, index: number, level: number): void => {
+    const { pblk, view } = source.takeNode(next);
+    storeU32(parent, index, pblk);
+    open[level] = view;
+    next = pblk + 1;
+    nodes++;
   };
-  let lblk = 0;
-  for (const { start, length } of runs) {
-    for (let pblk = start; pblk < start + length; pblk++, lblk++) {
-      if (lblk < 12) {
-        storeU32(root, lblk, pblk);
-        continue;
+  const addData = (parent: DataView, index: number): void => {
+    const [run] = source.takeRuns(next, 1);
+    assert(run !== undefined, "a block that was asked for is there");
+    storeU32(parent, index, run.start);
+    next = run.start + 1;
+    const last = runs.at(-1);
+    if (last !== undefined && last.start + last.length === run.start) last.length++;
+    else runs.push(run);
+  };
+  for (let lblk = 0; lblk < Math.min(count, DIRECT); lblk++) addData(root, lblk);
+  let first = DIRECT;
+  for (let depth = 1; first < count; first += perBlock ** depth, depth++) {
+    assert(depth <= 3, "a file of mkfs fits three levels");
+    const length = Math.min(count - first, perBlock ** depth);
+    for (let at = 0; at < length; at++) {
+      if (at === 0) addNode(root, DIRECT - 1 + depth, depth);
+      for (let level = depth - 1; level > 0; level--) {
+        if (at % perBlock ** level !== 0) continue;
+        addNode(open[level + 1]!, Math.floor(at / perBlock ** level) % perBlock, level);
       }
-      let rest = lblk - 12;
-      let depth = 1;
-      for (; rest >= perBlock ** depth; depth++) rest -= perBlock ** depth;
-      assert(depth <= 3, "a file of mkfs fits three levels");
-      for (let level = depth; level > 0; level--) {
-        if (rest % perBlock ** level !== 0) continue;
-        const parent = level === depth ? root : open[level + 1]!;
-        const index =
-          level === depth ? 11 + depth : Math.floor(rest / perBlock ** level) % perBlock;
-        child(pblk, parent, index, level);
-      }
-      storeU32(open[1]!, rest % perBlock, pblk);
+      addData(open[1]!, at % perBlock);
     }
   }
-  return indirect;
+  return nodes;
 }
