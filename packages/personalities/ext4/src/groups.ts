@@ -38,6 +38,13 @@ export class GroupTable implements Groups {
   readonly count: number;
   freeBlocks = 0;
   freeInodes = 0;
+  /** Directories on the whole device. */
+  usedDirs = 0;
+  /** Flex groups; groups where there are none of these. What each has: */
+  readonly flexCount: number;
+  readonly flexFreeBlocks: Float64Array;
+  readonly flexFreeInodes: Uint32Array;
+  readonly flexDirs: Uint32Array;
   readonly fixed: FixedRuns;
   readonly geometry: Geometry;
   private readonly device: PmemDevice;
@@ -74,6 +81,10 @@ export class GroupTable implements Groups {
     this.unused = new Uint32Array(count);
     this.flags = new Uint16Array(count);
     this.touchedBy = new Uint32Array(count);
+    this.flexCount = Math.ceil(count / geometry.flexSize);
+    this.flexFreeBlocks = new Float64Array(this.flexCount);
+    this.flexFreeInodes = new Uint32Array(this.flexCount);
+    this.flexDirs = new Uint32Array(this.flexCount);
     this.descKind = this.makeDescKind();
     this.blockBitmapKind = this.makeBlockBitmapKind();
     this.inodeBitmapKind = this.makeInodeBitmapKind();
@@ -82,6 +93,11 @@ export class GroupTable implements Groups {
       this.readDescBlock(first, Math.min(count, first + perBlock));
     }
     this.fixed = new FixedRuns(geometry, this.blockBitmaps, this.inodeBitmaps, this.inodeTables);
+  }
+
+  /** Index of the flex group. HOT. */
+  flexOf(group: number): number {
+    return Math.floor(group / this.geometry.flexSize);
   }
 
   blockBitmapAt(group: number): number {
@@ -148,8 +164,7 @@ export class GroupTable implements Groups {
     this.buffers.write(bitmap);
     const changed = setBits(bitmap.view, bitmap.at, start, length, true);
     assert(changed === length, "blocks that are taken were free");
-    this.blocksFree[group]! -= length;
-    this.freeBlocks -= length;
+    this.countBlocks(group, -length);
     this.touch(group);
   }
 
@@ -166,8 +181,7 @@ export class GroupTable implements Groups {
     }
     this.buffers.write(bitmap);
     setBits(bitmap.view, bitmap.at, start, length, false);
-    this.blocksFree[group]! += length;
-    this.freeBlocks += length;
+    this.countBlocks(group, length);
     this.touch(group);
   }
 
@@ -179,9 +193,8 @@ export class GroupTable implements Groups {
     assert(!isUsed(bitmap.view, bitmap.at, index), "an inode that is taken was free");
     this.buffers.write(bitmap);
     setBits(bitmap.view, bitmap.at, index, 1, true);
-    this.inodesFree[group]!--;
-    this.freeInodes--;
-    if (isDirectory) this.dirsUsed[group]!++;
+    this.countInodes(group, -1);
+    if (isDirectory) this.countDirs(group, 1);
     if (geometry.gdtCsum) this.useTable(group, index);
     this.touch(group);
   }
@@ -198,9 +211,8 @@ export class GroupTable implements Groups {
     }
     this.buffers.write(bitmap);
     setBits(bitmap.view, bitmap.at, index, 1, false);
-    this.inodesFree[group]!++;
-    this.freeInodes++;
-    if (isDirectory) this.dirsUsed[group]!--;
+    this.countInodes(group, 1);
+    if (isDirectory) this.countDirs(group, -1);
     this.touch(group);
   }
 
@@ -316,13 +328,29 @@ export class GroupTable implements Groups {
     if (geometry.gdtCsum && unused > freeInodes) {
       descError(group, "itable_unused", unused, `at most ${freeInodes}`);
     }
-    this.blocksFree[group] = freeBlocks;
-    this.inodesFree[group] = freeInodes;
-    this.dirsUsed[group] = usedDirs;
+    this.countBlocks(group, freeBlocks);
+    this.countInodes(group, freeInodes);
+    this.countDirs(group, usedDirs);
     this.unused[group] = unused;
     this.flags[group] = d.GROUP_DESC.flags.get(view, at);
-    this.freeBlocks += freeBlocks;
-    this.freeInodes += freeInodes;
+  }
+
+  private countBlocks(group: number, more: number): void {
+    this.blocksFree[group]! += more;
+    this.flexFreeBlocks[this.flexOf(group)]! += more;
+    this.freeBlocks += more;
+  }
+
+  private countInodes(group: number, more: number): void {
+    this.inodesFree[group]! += more;
+    this.flexFreeInodes[this.flexOf(group)]! += more;
+    this.freeInodes += more;
+  }
+
+  private countDirs(group: number, more: number): void {
+    this.dirsUsed[group]! += more;
+    this.flexDirs[this.flexOf(group)]! += more;
+    this.usedDirs += more;
   }
 
   private checkPlace(group: number, field: string, start: number, length: number): void {

@@ -53,6 +53,6 @@ export class Ext4Volume implements Volume {
     });
     this.groups = new GroupTable(device, geometry, this.buffers, this.journal);
     this.balloc = createBlockAllocator(this, this.groups);
-    this.ialloc = new OrlovAllocator(this.groups);
+    this.ialloc = new OrlovAllocator(this.groups, this.journal);
   }
 }

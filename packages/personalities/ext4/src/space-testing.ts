@@ -28,7 +28,7 @@ export function openLowerHalf(device: PmemDevice, alloc: Ext4Options["alloc"]): 
   const options: Ext4Options = { alloc, ordered: true, commitIntervalSec: 5 };
   const volume = { journal, options, privileged: false, geometry, buffers, groups };
   const balloc = createBlockAllocator(volume, groups);
-  return Object.assign(volume, { balloc, ialloc: new OrlovAllocator(groups) });
+  return Object.assign(volume, { balloc, ialloc: new OrlovAllocator(groups, journal) });
 }
 
 /** An inode object that was never on the medium. */

@@ -2,7 +2,7 @@
  * What the modules of a mount share, and the contracts between them. `mount.ts` builds one; every
  * function of this package that works on a mounted file system takes it as its first argument.
  */
-import type { Clock, FsCounters, PmemDevice } from "@xiplab/core";
+import type { Clock, FsCounters, Name, PmemDevice } from "@xiplab/core";
 import type { InodePreallocation } from "./balloc/preallocation.ts";
 import type { Buffer, Buffers } from "./buffers.ts";
 import type { Geometry } from "./geometry.ts";
@@ -123,9 +123,10 @@ export type Preallocation = InodePreallocation;
 
 /** ialloc.ts. Inside handles. */
 export interface InodeAllocator {
-  /** Take a free inode number near the parent (Orlov for directories); its record is zeroed and
-   * `generation` is fresh. @throws FsError ENOSPC */
-  allocate(parent: Ext4Inode, mode: number): number;
+  /** Take a free inode number near the parent (Orlov for directories, which `name` spreads where
+   * the parent is the root). Its record holds what stood there before, or zeros: initInode fills it.
+   * @throws FsError ENOSPC: nothing changed */
+  allocate(parent: Ext4Inode, mode: number, name?: Name): number;
   /** Free the number. The record must have been cleared (dtime set, mode kept) by the caller. */
   free(ino: number, isDirectory: boolean): void;
 }
