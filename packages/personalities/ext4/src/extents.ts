@@ -147,7 +147,7 @@ export class ExtentTree extends FileMap {
   makeWritten(first: number, end: number, options: ConvertOptions): Extent[] {
     const dropped: Extent[] = [];
     for (const part of this.partsOf(first, end, true)) {
-      for (let at = part.first; at < part.end; ) {
+      for (let at = part.first; at < part.end;) {
         at = this.writeExtent(at, part.end, options, dropped);
       }
     }
@@ -158,7 +158,7 @@ export class ExtentTree extends FileMap {
   catchUp(first: number, end: number, options: ConvertOptions): Extent[] {
     const dropped: Extent[] = [];
     for (const part of this.partsOf(first, end, false)) {
-      for (let at = part.first; at < part.end; ) {
+      for (let at = part.first; at < part.end;) {
         at = this.writeExtent(at, part.end, options, dropped);
       }
     }
@@ -264,7 +264,7 @@ export class ExtentTree extends FileMap {
 
   makeUnwritten(first: number, end: number): void {
     for (const part of this.partsOf(first, end, false)) {
-      for (let at = part.first; at < part.end; ) {
+      for (let at = part.first; at < part.end;) {
         const leaf = pathToMapped(this.tree, at).at(-1)!;
         const whole = extentOf(leaf, leaf.index);
         const to = Math.min(part.end, whole.end);

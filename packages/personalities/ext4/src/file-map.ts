@@ -156,15 +156,17 @@ export function freeRange(map: FileMap, first: number, end: number): void {
 /** Blocks that the file does not have any more. Inside a handle; the caller writes the inode. */
 export function freeExtents(map: FileMap, extents: ReadonlyArray<Readonly<BlockRunOf>>): void {
   const { inode, volume } = map;
-  const isData = isRegular(inode.mode);
+  // Blocks of directories and symlinks are metadata: what the log has of them is void.
+  const isMetadata = !isRegular(inode.mode);
   for (const { length, pblk } of extents) {
-    // Blocks of directories and symlinks are metadata: what the log has of them is void.
-    for (let block = 0; !isData && block < length; block++) {
-      volume.buffers.forget((pblk + block) as Pblk);
-    }
+    if (isMetadata) forgetRun(volume, pblk, length);
     volume.balloc.free(pblk, length);
     inode.blocks -= length;
   }
+}
+
+function forgetRun({ buffers }: Volume, pblk: number, length: number): void {
+  for (let block = pblk; block < pblk + length; block++) buffers.forget(block as Pblk);
 }
 
 interface BlockRunOf {
@@ -202,7 +204,7 @@ export function removeRange(
   finish: () => void,
 ): void {
   const { inode, volume } = map;
-  for (let stop = end; ; ) {
+  for (let stop = end; ;) {
     const from = pieceStart(map, first, stop, extraCredits);
     const credits = removeCredits(map, from, stop) + extraCredits;
     changeBlocks(volume, inode, credits, () => {

@@ -22,7 +22,11 @@
  * are allocated before the copy (nodelalloc) a read of the rest of the run would show the same even
  * without a power cut, so they come unwritten there in both modes.
  */
-import { FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE, FALLOC_FL_KEEP_SIZE } from "@xiplab/core";
+import {
+  FALLOC_FL_COLLAPSE_RANGE,
+  FALLOC_FL_INSERT_RANGE,
+  FALLOC_FL_KEEP_SIZE,
+} from "@xiplab/core";
 import { FALLOC_FL_PUNCH_HOLE, FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_ZERO_RANGE } from "@xiplab/core";
 import { assert, type DevByte, FsError, GXM_ALLOC, GXM_CREATE, GXM_HINT } from "@xiplab/core";
 import { GXM_ZERO, type Mapping, PURPOSE_ZEROING, XIP_FRESH, XIP_HOLE } from "@xiplab/core";
@@ -86,7 +90,9 @@ function prepare(
   if (end - first > REQUEST_MAX) end = first + REQUEST_MAX;
   const hole = out.state === XIP_HOLE;
   end = retryForSpace(volume, () =>
-    hole ? createRange(volume, inode, first, end, flags) : allocRange(volume, inode, first, end, flags),
+    hole
+      ? createRange(volume, inode, first, end, flags)
+      : allocRange(volume, inode, first, end, flags),
   );
   const extent = fileMap(volume, inode).at(first);
   const written = !extent.unwritten;
@@ -373,7 +379,7 @@ function allocateRange(map: FileMap, first: number, end: number, size: number): 
   const { inode, volume } = map;
   const filled: Array<readonly [first: number, end: number]> = [];
   try {
-    for (let at = first; at < end; ) {
+    for (let at = first; at < end;) {
       const extent = map.at(at);
       if (extent.lblk <= at) {
         at = extent.lblk + extent.length;

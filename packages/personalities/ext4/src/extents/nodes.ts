@@ -112,7 +112,7 @@ export function pathTo(volume: Volume, inode: Ext4Inode, lblk: number): Level[] 
 /** The last entry that starts at or before `lblk`, or -1. */
 function search(level: Level, lblk: number): number {
   let low = 0;
-  for (let high = entriesOf(level); low < high; ) {
+  for (let high = entriesOf(level); low < high;) {
     const middle = (low + high) >>> 1;
     if (keyOf(level, middle) <= lblk) low = middle + 1;
     else high = middle;

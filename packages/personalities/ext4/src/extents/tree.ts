@@ -209,7 +209,7 @@ function nextLeafKey(path: readonly Level[]): number {
 export function removeRun(tree: TreeContext, first: number, end: number): void {
   const { inode, volume } = tree;
   splitAround(tree, first, end);
-  for (let at = first; at < end; ) {
+  for (let at = first; at < end;) {
     const path = pathTo(volume, inode, at);
     const next = nextLeafKey(path);
     if (removeFromLeaf(tree, path, at, end) || next < 0) break;

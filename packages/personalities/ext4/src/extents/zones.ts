@@ -27,7 +27,7 @@ export function isData(volume: Volume, start: number, length: number): boolean {
 
 function firstEndingBehind(ends: readonly number[], block: number): number {
   let low = 0;
-  for (let high = ends.length; low < high; ) {
+  for (let high = ends.length; low < high;) {
     const middle = (low + high) >>> 1;
     if (ends[middle]! <= block) low = middle + 1;
     else high = middle;
