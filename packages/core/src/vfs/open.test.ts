@@ -276,9 +276,9 @@ describe("an open file", () => {
     const { task, fs } = setUp();
     const synced: boolean[] = [];
     const fsync = fs.fsync.bind(fs);
-    fs.fsync = (inode) => {
+    fs.fsync = (inode, datasync) => {
       synced.push(inode.timesDirty);
-      fsync(inode);
+      fsync(inode, datasync);
     };
     for (const flags of [O_SYNC, O_DSYNC, 0]) {
       const file = task.open(n("/f"), O_WRONLY | O_CREAT | flags);

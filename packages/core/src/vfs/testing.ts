@@ -228,7 +228,7 @@ export class MemoryFileSystem implements FileSystem {
     if (grows) this.truncate(inode, pos + length);
   }
 
-  fsync(inode: Inode): void {
+  fsync(inode: Inode, _datasync: boolean): void {
     this.keep(inode);
   }
 
@@ -395,8 +395,8 @@ class MemoryFiles implements FileOperations {
     this.fs.fallocate(inode, mode, pos, length);
   }
 
-  fsync(inode: Inode): void {
-    this.fs.fsync(inode);
+  fsync(inode: Inode, datasync: boolean): void {
+    this.fs.fsync(inode, datasync);
   }
 
   seek(inode: Inode, pos: number, whence: number): number {
@@ -413,12 +413,15 @@ class MemoryFiles implements FileOperations {
 }
 
 /** A mount of an empty file system in maps. */
-export function mountMemory(parts: Partial<SuperblockParts> = {}): {
+export function mountMemory(
+  parts: Partial<SuperblockParts> = {},
+  on?: MemoryFileSystem,
+): {
   vfs: Vfs;
   fs: MemoryFileSystem;
 } {
   const clock = parts.clock ?? counterClock();
-  const fs = new MemoryFileSystem(clock);
+  const fs = on ?? new MemoryFileSystem(clock);
   const superblock = new Superblock({
     fs,
     files: new MemoryFiles(fs),

@@ -52,6 +52,8 @@ export interface FakeOptions {
   /** The format has unwritten extents. */
   readonly unwritten?: boolean;
   readonly observers?: readonly PmemObserver[];
+  /** Changes join a transaction that only fsync commits; what they free is free from then on. */
+  readonly batches?: boolean;
 }
 
 export class FakeFs implements Backing {
@@ -73,10 +75,15 @@ export class FakeFs implements Backing {
   readonly committed = new Map<Inode, { blocks: BlockMap; size: number }>();
   private readonly maps = new Map<Inode, BlockMap>();
   private inodes = 0;
+  private readonly batches: boolean;
+  /** The running transaction: inodes that it changed, and blocks that it frees. */
+  private readonly running = new Set<Inode>();
+  private waiting: number[] = [];
 
   constructor(options: FakeOptions = {}) {
     this.blockSize = options.blockSize ?? 4096;
     this.hasUnwritten = options.unwritten ?? true;
+    this.batches = options.batches ?? false;
     const count = options.blocks ?? 64;
     const size = Math.ceil((count * this.blockSize) / 4096) * 4096;
     this.device = createPmem({
@@ -92,6 +99,7 @@ export class FakeFs implements Backing {
     const inode = new Inode(++this.inodes as Ino);
     this.maps.set(inode, new Map());
     this.commit(inode);
+    this.commitAll();
     return inode;
   }
 
@@ -119,6 +127,7 @@ export class FakeFs implements Backing {
     this.device.fence();
     inode.resize(size);
     this.commit(inode);
+    this.commitAll();
     return inode;
   }
 
@@ -211,7 +220,7 @@ export class FakeFs implements Backing {
     for (const range of staged) {
       for (let at = 0; at < range.length; at += this.blockSize, lblk++) {
         const old = map.get(lblk);
-        if (old !== undefined) this.free.add(old.pblk);
+        if (old !== undefined) this.release(old.pblk);
         map.set(lblk, { pblk: (range.offset + at) / this.blockSize, unwritten: false });
       }
     }
@@ -280,6 +289,7 @@ export class FakeFs implements Backing {
     this.enter("fsync");
     this.note(datasync ? "fdatasync" : "fsync", 0, 0);
     this.device.fence();
+    this.commitAll();
   }
 
   private enter(method: string): void {
@@ -292,8 +302,23 @@ export class FakeFs implements Backing {
   }
 
   private commit(inode: Inode): void {
-    this.committed.set(inode, { blocks: new Map(this.blocksOf(inode)), size: inode.diskSize });
+    this.running.add(inode);
+    if (!this.batches) this.commitAll();
+  }
+
+  private commitAll(): void {
+    if (this.running.size === 0) return;
+    for (const inode of this.running) {
+      this.committed.set(inode, { blocks: new Map(this.blocksOf(inode)), size: inode.diskSize });
+    }
+    this.running.clear();
+    for (const pblk of this.waiting.splice(0)) this.free.add(pblk);
     this.onCommit();
+  }
+
+  private release(pblk: number): void {
+    if (this.batches) this.waiting.push(pblk);
+    else this.free.add(pblk);
   }
 
   private blocksMax(): number {
@@ -390,7 +415,7 @@ export class FakeFs implements Backing {
     for (const [lblk, block] of map) {
       if (lblk < first || lblk >= end) continue;
       map.delete(lblk);
-      this.free.add(block.pblk);
+      this.release(block.pblk);
     }
   }
 
