@@ -38,8 +38,6 @@ export abstract class FileMap extends ExtentMap {
   readonly inode: Ext4Inode;
   /** Has the format of the tree an unwritten state? */
   abstract readonly unwrittenState: boolean;
-  /** Behind the last block that the format of the tree can name. */
-  abstract readonly endMax: number;
   /**
    * From here on blocks that memory has as written may be unwritten in the tree: a data path was
    * given them to copy into, beyond the end of the file. The tree follows when a size covers them.
@@ -56,6 +54,8 @@ export abstract class FileMap extends ExtentMap {
   /** Read and verify all of the tree. @throws CorruptionError; FsError EIO */
   abstract load(): void;
 
+  /** Blocks from `lblk` on that one `insertBlocks` takes. */
+  abstract runMax(lblk: number): number;
   /** Blocks that one `insertBlocks` changes at most, those of its allocations included. */
   abstract insertCredits(): number;
   /** Map [lblk, lblk + length), a hole. @throws FsError ENOSPC, EFBIG: nothing changed */

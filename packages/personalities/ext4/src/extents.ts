@@ -24,7 +24,6 @@ const isFull = (error: unknown): boolean => error instanceof FsError && error.co
 
 export class ExtentTree extends FileMap {
   readonly unwrittenState = true;
-  readonly endMax = LBLK_MAX;
   private readonly tree: TreeContext;
 
   /** `fanout`: entries of new nodes, for tests; by default what a block holds. */
@@ -103,6 +102,10 @@ export class ExtentTree extends FileMap {
     return depthOf(rootOf(this.volume, this.inode));
   }
 
+  runMax(): number {
+    return f.UNWRITTEN_MAX;
+  }
+
   insertCredits(): number {
     // Nodes on the way, as many new ones and a higher root; bitmap and descriptor for each new one
     // and for the blocks themselves; the inode.
@@ -113,8 +116,7 @@ export class ExtentTree extends FileMap {
   insertBlocks(lblk: number, length: number, pblk: number, unwritten: boolean): void {
     const { tree } = this;
     if (lblk + length > LBLK_MAX) throw new FsError("EFBIG");
-    // A run of several entries needs its room at once, so that it is inserted whole or not at all.
-    if (length > f.UNWRITTEN_MAX) this.storeFor(Math.ceil(length / f.UNWRITTEN_MAX));
+    assert(length <= f.UNWRITTEN_MAX, "what is inserted is one entry, whole or not at all");
     insertRun(tree, lblk, length, pblk, unwritten);
     releaseSpares(tree);
     this.insert(lblk, length, pblk, unwritten);

@@ -117,9 +117,10 @@ export function fillHole(
 ): number {
   const { inode, volume } = map;
   const run: BlockRun = { start: 0, length: 0 };
-  volume.balloc.allocate(blockRequest(map, first, end - first, whole), run);
+  const most = Math.min(end - first, map.runMax(first));
+  volume.balloc.allocate(blockRequest(map, first, most, whole), run);
   assert(run.length > 0, "an allocation has blocks");
-  assert(run.length <= end - first, "an allocation is no longer than asked");
+  assert(run.length <= most, "an allocation is no longer than asked");
   try {
     before?.(run);
     map.insertBlocks(first, run.length, run.start, unwritten);

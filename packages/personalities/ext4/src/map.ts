@@ -41,8 +41,8 @@ import type { BlockRun, Volume } from "./volume.ts";
 
 /** The inode's record, and the orphan list. */
 const INODE_CREDITS = 1 + ORPHAN_CREDITS;
-/** Most blocks of one request: of an extent that is unwritten. */
-const REQUEST_MAX = 32767;
+/** Most blocks of one out-of-place run. */
+const STAGE_MAX = 32767;
 
 /** As MappingOperations.getXipMem. HOT. */
 export function getXipMem(
@@ -87,7 +87,6 @@ function prepare(
   const endLblk = blocksOf(volume, inode.diskSize);
   // Inside the file and beyond its end are different things.
   if (first < endLblk && endLblk < end) end = endLblk;
-  if (end - first > REQUEST_MAX) end = first + REQUEST_MAX;
   const hole = out.state === XIP_HOLE;
   end = retryForSpace(volume, () =>
     hole
@@ -246,7 +245,7 @@ export function xipStage(
   if (volume.readOnly) throw new FsError("EROFS");
   const { blockSize } = volume.geometry;
   const map = fileMap(volume, mapping.inode as Ext4Inode);
-  const blocks = Math.min(length / blockSize, REQUEST_MAX);
+  const blocks = Math.min(length / blockSize, STAGE_MAX);
   const run: BlockRun = { start: 0, length: 0 };
   const request = blockRequest(map, pos / blockSize, blocks, true);
   retryForSpace(volume, () => volume.balloc.stage(request, run));
@@ -385,7 +384,7 @@ function allocateRange(map: FileMap, first: number, end: number, size: number): 
         at = extent.lblk + extent.length;
         continue;
       }
-      const stop = Math.min(end, extent.lblk, at + REQUEST_MAX);
+      const stop = Math.min(end, extent.lblk);
       const behind = retryForSpace(volume, () => allocatePiece(map, at, stop));
       filled.push([at, behind]);
       at = behind;
