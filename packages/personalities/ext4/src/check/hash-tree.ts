@@ -37,7 +37,7 @@ export class HashTree {
   private roles = new Uint8Array(64);
   private mins = new Uint32Array(64);
   private ends = new Float64Array(64);
-  private blocks = new Float64Array(0);
+  private blocks: Float64Array = new Float64Array(0);
   private length = 0;
   private ino = 0;
   private seed = 0;

@@ -8,8 +8,8 @@ import { FsError, type PmemDevice, SEGMENT_SIZE } from "@xiplab/core";
 import type { Geometry } from "../geometry.ts";
 import type { Findings } from "./findings.ts";
 
-/** Newer contents of blocks, from a log that was not replayed. */
-export type Overlay = (pblk: number) => Uint8Array | undefined;
+/** Newer contents of blocks, by block: what a log holds that was not replayed. */
+export type Overlay = ReadonlyMap<number, Uint8Array>;
 
 export class Image {
   readonly device: PmemDevice;
@@ -52,13 +52,18 @@ export class Image {
     }
   }
 
+  /** The same image, whose findings go elsewhere. */
+  silent(findings: Findings): Image {
+    return new Image(this.device, this.geometry, findings, this.recovers, this.overlay);
+  }
+
   /** Can data and metadata stand there? */
   isOnDevice(pblk: number): boolean {
     return pblk >= this.geometry.firstDataBlock && pblk < this.geometry.blockCount;
   }
 
   private openOverlay(pblk: number): boolean {
-    const newer = this.overlay!(pblk);
+    const newer = this.overlay!.get(pblk);
     if (newer === undefined) return false;
     this.view = new DataView(newer.buffer, newer.byteOffset, newer.byteLength);
     this.at = 0;

@@ -21,20 +21,22 @@ import {
   OptionError,
   type PmemDevice,
 } from "@xiplab/core";
-import { SUPERBLOCK_AT, SUPERBLOCK_SIZE } from "../format/superblock.ts";
+import { SUPERBLOCK, SUPERBLOCK_AT, SUPERBLOCK_SIZE } from "../format/superblock.ts";
 import { INCOMPAT_RECOVER } from "../format/features.ts";
-import { readGeometry } from "../super.ts";
-import type { Geometry } from "../geometry.ts";
+import { recover } from "../journal/recovery.ts";
+import { geometryUnchecked, isSuperblockSound, superblockChecksumToggled } from "../super.ts";
 import { checkBitmaps } from "./bitmaps.ts";
 import { Claims } from "./claims.ts";
 import { DirectoriesFound } from "./directories-found.ts";
 import { DirectoryPass } from "./directories.ts";
 import { EnoughFound, Findings } from "./findings.ts";
 import { checkGroups } from "./groups.ts";
-import { Image } from "./image.ts";
+import { Image, type Overlay } from "./image.ts";
 import { InodeFacts } from "./inode-facts.ts";
 import { InodePass } from "./inodes.ts";
+import { checkJournal } from "./journal.ts";
 import { checkLinkCounts, checkTree } from "./links.ts";
+import { findOrphans } from "./orphans.ts";
 import { checkBackups, checkSuperblock, checkTotals, isClean } from "./superblock.ts";
 
 /** See `Personality.check`. Never throws on a bad image. */
@@ -42,18 +44,46 @@ export function check(device: PmemDevice): CheckReport {
   const findings = new Findings();
   const report = { findings: findings.list, clean: false, inodesUsed: 0, blocksUsed: 0 };
   try {
-    const geometry = readGeometry(device);
-    checkImage(device, geometry, findings, report);
+    checkImage(openImage(device, findings), report);
   } catch (error) {
-    if (error instanceof CorruptionError) findings.list.push(error.corruption);
-    else if (!(error instanceof EnoughFound)) findings.list.push(refusal(error));
+    if (!(error instanceof EnoughFound)) findings.list.push(refusal(error));
   }
   return report;
+}
+
+/**
+ * The image as it will be after recovery, if it needs one. Where the log cannot be replayed that is
+ * a finding, and the image is looked at as it stands.
+ * @throws CorruptionError, OptionError, FsError EIO, where there is nothing to look at
+ */
+function openImage(device: PmemDevice, findings: Findings): Image {
+  const geometry = geometryUnchecked(device);
+  const superblock = device.view(SUPERBLOCK_AT, SUPERBLOCK_SIZE);
+  const torn = !isSuperblockExplained(superblock, SUPERBLOCK_AT);
+  const dirty = (geometry.incompat & INCOMPAT_RECOVER) !== 0 && geometry.hasJournal;
+  if (!torn && !dirty) return new Image(device, geometry, findings, false, null);
+  let overlay: Overlay | null = null;
+  try {
+    ({ overlay } = recover(device, geometry, { readOnly: true, torn }));
+  } catch (error) {
+    findings.push(refusal(error));
+  }
+  const copy = overlay?.get(geometry.superBlock);
+  if (copy === undefined) return new Image(device, geometry, findings, dirty, overlay);
+  const view = new DataView(copy.buffer, copy.byteOffset + geometry.superOffset, SUPERBLOCK_SIZE);
+  return new Image(device, geometryUnchecked(device, view), findings, true, overlay);
+}
+
+/** The checksum is that of the content, or of the content before needs_recovery was changed. */
+function isSuperblockExplained(view: DataView, at: number): boolean {
+  if (isSuperblockSound(view, at)) return true;
+  return SUPERBLOCK.checksum.get(view, at) === superblockChecksumToggled(view, at);
 }
 
 /** What keeps an image from being read at all, as a finding. */
 function refusal(error: unknown): CheckReport["findings"][number] {
   const structure = "ext4_super_block";
+  if (error instanceof CorruptionError) return error.corruption;
   if (error instanceof OptionError) {
     const found = error.message;
     return { structure, at: SUPERBLOCK_AT, field: "feature", found, expected: "what is supported" };
@@ -71,24 +101,22 @@ interface Totals {
   blocksUsed: number;
 }
 
-function checkImage(
-  device: PmemDevice,
-  geometry: Geometry,
-  findings: Findings,
-  report: Totals,
-): void {
-  const recovers = (geometry.incompat & INCOMPAT_RECOVER) !== 0 && geometry.hasJournal;
-  const image = new Image(device, geometry, findings, recovers, null);
-  const raw = device.view(SUPERBLOCK_AT, SUPERBLOCK_SIZE);
+function checkImage(image: Image, report: Totals): void {
+  const { geometry } = image;
   const claims = new Claims(geometry);
   const facts = new InodeFacts(geometry);
   const directories = new DirectoriesFound();
-  report.clean = isClean(image, raw, SUPERBLOCK_AT);
+  if (!image.open(geometry.superBlock)) return;
+  const { view } = image;
+  const at = image.at + geometry.superOffset;
+  report.clean = isClean(image, view, at);
   checkSuperblock(image);
-  checkBackups(image, raw, SUPERBLOCK_AT);
+  checkBackups(image, view, at);
   const groups = checkGroups(image, claims);
+  findOrphans(image, groups, facts, view, at);
   const inodes = new InodePass(image, groups, claims, facts, directories);
   inodes.run();
+  if (geometry.hasJournal) checkJournal(image, inodes.journal);
   new DirectoryPass(image, facts, directories).run();
   checkTree(image, directories, facts);
   checkLinkCounts(image, facts);
@@ -97,5 +125,5 @@ function checkImage(
   report.blocksUsed = claims.total;
   const used = { blocks: claims.total, inodes: facts.used };
   // A mount that recovers counts anew: until then the totals are those of the mount before.
-  if (!recovers) checkTotals(image, raw, SUPERBLOCK_AT, used);
+  if (!image.recovers) checkTotals(image, view, at, used);
 }

@@ -174,7 +174,7 @@ export class Xattrs {
     const nameLength = XATTR_ENTRY.nameLength.get(view, at);
     const next = at + XATTR_ENTRY_SIZE + padded(nameLength);
     const nameIndex = XATTR_ENTRY.nameIndex.get(view, at);
-    if (next > end || nameLength === 0 || nameIndex === 0 || !this.take(area, at, next)) {
+    if (next > end || nameIndex === 0 || !this.take(area, at, next)) {
       findings.add(ENTRY, place, "nameLength", nameLength, "a name inside the area");
       return false;
     }
