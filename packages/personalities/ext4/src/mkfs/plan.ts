@@ -34,6 +34,8 @@ interface Sizes {
   groupCount: number;
   gdtBlocks: number;
   reservedGdtBlocks: number;
+  /** For root alone. */
+  reservedBlocks: number;
 }
 
 const KIB = 2 ** 10;
@@ -128,6 +130,10 @@ function divide(
   const ratio = inodeRatio(options, blockSize, deviceSize);
   const wanted = Number(options["inodes"] ?? "0") || Math.floor((blocks * blockSize) / ratio);
   const inodes = Math.max(12, Math.min(wanted, MAX_32));
+  const full = (inodes * inodeSize) / blockSize >= blocks;
+  if (full) refuse(`${inodes} inodes of ${inodeSize} bytes do not fit the device`);
+  const percent = Number(options["reservedPercent"] ?? "5");
+  if (!(percent >= 0 && percent <= 50)) refuse(`reservedPercent=${percent}: 0 to 50`);
   const sizes: Sizes = {
     blockSize,
     blockCount: blocks,
@@ -137,8 +143,9 @@ function divide(
     groupCount: 0,
     gdtBlocks: 0,
     reservedGdtBlocks: 0,
+    reservedBlocks: reservedOf(percent, blocks),
   };
-  while (!tryDivide(sizes, features, inodes)) {
+  while (!tryDivide(sizes, features, inodes, blocks, percent)) {
     // Each turn leaves out a last group, or makes groups smaller.
   }
   const all = sizes.groupCount * sizes.inodesPerGroup;
@@ -148,10 +155,19 @@ function divide(
   return sizes;
 }
 
+const reservedOf = (percent: number, blocks: number): number =>
+  Math.floor((blocks * percent) / 100);
+
 const firstDataBlockOf = (blockSize: number): number => (blockSize === 1024 ? 1 : 0);
 
 /** Fill in what depends on the blocks and their groups. False: other ones have to be tried. */
-function tryDivide(sizes: Sizes, features: Features, inodes: number): boolean {
+function tryDivide(
+  sizes: Sizes,
+  features: Features,
+  inodes: number,
+  blockCountMax: number,
+  percent: number,
+): boolean {
   const { blockSize, inodeSize } = sizes;
   const first = firstDataBlockOf(blockSize);
   const descSize = (features.incompat & f.INCOMPAT_64BIT) !== 0 ? 64 : 32;
@@ -165,6 +181,7 @@ function tryDivide(sizes: Sizes, features: Features, inodes: number): boolean {
   let perGroup = Math.ceil(inodes / groups);
   if (perGroup > 8 * blockSize && sizes.blocksPerGroup >= 256) {
     sizes.blocksPerGroup -= 8;
+    sizes.blockCount = blockCountMax;
     return false;
   }
   // Counts of inodes in descriptors have 16 bits where they have no high half.
@@ -174,12 +191,14 @@ function tryDivide(sizes: Sizes, features: Features, inodes: number): boolean {
   perGroup = Math.max(8, perGroup - (perGroup % 8));
   sizes.inodesPerGroup = perGroup;
   const rest = blocks % sizes.blocksPerGroup;
-  const copies = new Set(lastHasCopies(features, groups) ? [1] : []).size;
   const table = Math.ceil((perGroup * inodeSize) / blockSize);
-  const overhead = 2 + table + copies * (1 + sizes.gdtBlocks + sizes.reservedGdtBlocks);
+  const copies = 1 + sizes.gdtBlocks + sizes.reservedGdtBlocks;
+  const overhead = 2 + table + (lastHasCopies(features, groups) ? copies : 0);
   if (rest > 0 && rest < overhead && groups === 1) refuse("the device is too small");
   if (rest > 0 && rest < overhead + LAST_GROUP_MIN && groups > 1) {
     sizes.blockCount -= rest;
+    const share = reservedOf(percent, blockCountMax) / blockCountMax;
+    sizes.reservedBlocks = Math.floor(share * sizes.blockCount);
     return false;
   }
   return true;
@@ -214,9 +233,7 @@ function makeSuperblock(
   deviceSize: number,
 ): DataView {
   const view = new DataView(new ArrayBuffer(sb.SUPERBLOCK_SIZE));
-  const percent = Number(options["reservedPercent"] ?? "5");
-  if (!(percent >= 0 && percent <= 50)) refuse(`reservedPercent=${percent}: 0 to 50`);
-  setSizes(view, sizes, Math.floor((sizes.blockCount * percent) / 100));
+  setSizes(view, sizes);
   // The resize inode has the size of all that it could map.
   const pointers = sizes.blockSize / 4;
   const large = (pointers ** 2 + pointers + 12) * sizes.blockSize >= 2 ** 31;
@@ -238,13 +255,13 @@ function makeSuperblock(
   return view;
 }
 
-function setSizes(view: DataView, sizes: Sizes, reserved: number): void {
-  const { blockSize, blockCount, groupCount, inodesPerGroup } = sizes;
+function setSizes(view: DataView, sizes: Sizes): void {
+  const { blockSize, blockCount, groupCount, inodesPerGroup, reservedBlocks } = sizes;
   S.inodesCount.set(view, 0, groupCount * inodesPerGroup);
   S.blocksCountLo.set(view, 0, blockCount % 2 ** 32);
   S.blocksCountHi.set(view, 0, Math.floor(blockCount / 2 ** 32));
-  S.reservedBlocksLo.set(view, 0, reserved % 2 ** 32);
-  S.reservedBlocksHi.set(view, 0, Math.floor(reserved / 2 ** 32));
+  S.reservedBlocksLo.set(view, 0, reservedBlocks % 2 ** 32);
+  S.reservedBlocksHi.set(view, 0, Math.floor(reservedBlocks / 2 ** 32));
   S.firstDataBlock.set(view, 0, firstDataBlockOf(blockSize));
   S.logBlockSize.set(view, 0, Math.log2(blockSize / 1024));
   S.logClusterSize.set(view, 0, Math.log2(blockSize / 1024));
