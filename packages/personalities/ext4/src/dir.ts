@@ -11,10 +11,10 @@
  */
 import { assert, type Ino, type Name, NO_INO } from "@xiplab/core";
 import { creditsForBlock } from "./file-map.ts";
-import { DIRENT, fileTypeOf, FT_UNKNOWN } from "./format/dirent.ts";
+import { fileTypeOf, FT_UNKNOWN } from "./format/dirent.ts";
 import type { Geometry } from "./geometry.ts";
 import type { Ext4Inode } from "./inode.ts";
-import { isUnlisted, placeEntry, removeEntry } from "./dir/block.ts";
+import { isUnlisted, placeEntry, pointEntry, removeEntry } from "./dir/entries.ts";
 import { findName, findRoomFor, inoAtPlace, place } from "./dir/find.ts";
 import { nameKey } from "./dir/key.ts";
 import { blocksOf, readBlock } from "./dir/read.ts";
@@ -54,14 +54,7 @@ export function reserveName(volume: Volume, directory: Ext4Inode, name: Name): v
 export function fillName(volume: Volume, name: Name, ino: number, mode: number): void {
   const { buffer, offset } = place;
   assert(buffer !== null, "the name has a place");
-  placeEntry(
-    volume.geometry,
-    buffer,
-    offset,
-    nameKey.set(name),
-    ino,
-    typeOf(volume.geometry, mode),
-  );
+  placeEntry(volume, buffer, offset, nameKey.set(name), ino, typeOf(volume.geometry, mode));
 }
 
 /** Add a name that is not there. Inside a handle. @throws FsError ENOSPC: no name changed */
@@ -79,9 +72,7 @@ export function addName(
 /** Take a name away that leads to `ino`. Inside a handle. @throws CorruptionError */
 export function removeName(volume: Volume, directory: Ext4Inode, name: Name, ino: number): void {
   requireName(volume, directory, name, ino);
-  const buffer = place.buffer!;
-  volume.buffers.write(buffer);
-  removeEntry(buffer, place.offset);
+  removeEntry(volume, place.buffer!, place.offset);
 }
 
 /** Have a name that leads to `before` lead to `ino`. Inside a handle. @throws CorruptionError */
@@ -94,11 +85,7 @@ export function setName(
   mode: number,
 ): void {
   requireName(volume, directory, name, before);
-  const buffer = place.buffer!;
-  volume.buffers.write(buffer);
-  const entry = buffer.at + place.offset;
-  DIRENT.inode.set(buffer.view, entry, ino);
-  DIRENT.fileType.set(buffer.view, entry, typeOf(volume.geometry, mode));
+  pointEntry(volume, place.buffer!, place.offset, ino, typeOf(volume.geometry, mode));
 }
 
 function requireName(volume: Volume, directory: Ext4Inode, name: Name, ino: number): void {

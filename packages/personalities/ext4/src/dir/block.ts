@@ -28,9 +28,11 @@ import {
   dxLimit,
 } from "../format/htree.ts";
 import type { Geometry } from "../geometry.ts";
-import type { NameKey } from "./key.ts";
+import type { Volume } from "../volume.ts";
 
 const NAME = "ext4_dir_block";
+/** In `Buffer.slots`: the checksum is to be computed at commit. Else every change kept it right. */
+const WHOLE = 0;
 
 export const DIR_BLOCK: BlockKind = {
   name: NAME,
@@ -40,6 +42,7 @@ export const DIR_BLOCK: BlockKind = {
   },
   stamp(geometry: Geometry, buffer: Buffer): void {
     if (!geometry.metadataCsum) return;
+    if (!buffer.slots.delete(WHOLE)) return;
     const { at, owner, view } = buffer;
     const entriesAt = indexEntriesAt(geometry, buffer);
     if (entriesAt === 0) {
@@ -138,7 +141,7 @@ function verifyChain(geometry: Geometry, { at, pblk, view }: Buffer): void {
   }
 }
 
-const DOT = 0x2e;
+export const DOT = 0x2e;
 const SLASH = 0x2f;
 
 function verifyName(
@@ -161,123 +164,17 @@ function verifyName(
   verify(placed, "ext4_dir_entry_2", where, "name", length === 1 ? "." : "..", "another");
 }
 
-/** Is the entry in use, with a name of its own: neither "." nor ".."? */
-export function isListed({ at, view }: Buffer, offset: number): boolean {
-  const entry = at + offset;
-  if (DIRENT.inode.get(view, entry) === 0) return false;
-  if (view.getUint8(entry + DIRENT_HEAD) !== DOT) return true;
-  const length = DIRENT.nameLen.get(view, entry);
-  return length > 2 || view.getUint8(entry + DIRENT_HEAD + length - 1) !== DOT;
-}
-
-/** Has the block no names but "." and ".."? */
-export function isUnlisted(geometry: Geometry, buffer: Buffer): boolean {
-  for (let offset = 0; offset < geometry.blockSize;) {
-    if (isListed(buffer, offset)) return false;
-    offset += DIRENT.recLen.get(buffer.view, buffer.at + offset);
-  }
-  return true;
-}
-
 /** Where entries end: behind them is only the tail, if there is one. */
 export const entriesEnd = (geometry: Geometry): number =>
   geometry.metadataCsum ? geometry.blockSize - DIR_TAIL_SIZE : geometry.blockSize;
 
-/** The entry with that name, from the start of the block, or -1. HOT. */
-export function findEntry(geometry: Geometry, buffer: Buffer, key: NameKey): number {
-  const { at, view } = buffer;
-  const { last, length } = key;
-  const end = at + geometry.blockSize;
-  for (let entry = at; entry < end;) {
-    // recLen, nameLen and type in one load: literal offsets, see the field table.
-    const head = view.getUint32(entry + 4, true);
-    if (
-      ((head >>> 16) & 0xff) === length &&
-      view.getUint8(entry + 7 + length) === last &&
-      view.getUint32(entry, true) !== 0 &&
-      key.equals(view, entry + DIRENT_HEAD)
-    ) {
-      return entry - at;
-    }
-    entry += head & 0xffff;
-  }
-  return -1;
+/** The block is about to change, and its checksum is computed when the transaction commits. */
+export function rewrite({ buffers }: Volume, buffer: Buffer): void {
+  buffers.writeSlot(buffer, WHOLE);
 }
 
-/** An entry that is free, or has room behind its name, for `size` bytes; or -1. HOT. */
-export function findRoom(geometry: Geometry, buffer: Buffer, size: number): number {
-  const { at, view } = buffer;
-  // What was an index block before a writer that knows no indexes cleared the flag has no tail yet:
-  // its last entry covers the place where it comes.
-  const end = at + entriesEnd(geometry);
-  for (let entry = at; entry < end;) {
-    const head = view.getUint32(entry + 4, true);
-    const length = Math.min(head & 0xffff, end - entry);
-    // A free entry gives all it has.
-    if (length >= size) {
-      const used = view.getUint32(entry, true) === 0 ? 0 : direntSize((head >>> 16) & 0xff);
-      if (length - used >= size) return entry - at;
-    }
-    entry += length;
-  }
-  return -1;
-}
-
-/** Put a name where `findRoom` found room. The buffer is in the transaction. */
-export function placeEntry(
-  geometry: Geometry,
-  buffer: Buffer,
-  offset: number,
-  key: NameKey,
-  ino: number,
-  fileType: number,
-): void {
-  const { at, view } = buffer;
-  assert(buffer.bytes !== null, "the buffer is being written");
-  if (geometry.metadataCsum && indexEntriesAt(geometry, buffer) > 0) cutTail(geometry, buffer);
-  let entry = at + offset;
-  let length = DIRENT.recLen.get(view, entry);
-  if (DIRENT.inode.get(view, entry) !== 0) {
-    const used = direntSize(DIRENT.nameLen.get(view, entry));
-    DIRENT.recLen.set(view, entry, used);
-    entry += used;
-    length -= used;
-    DIRENT.recLen.set(view, entry, length);
-  }
-  assert(length >= direntSize(key.length), "the name has room");
-  DIRENT.inode.set(view, entry, ino);
-  DIRENT.nameLen.set(view, entry, key.length);
-  DIRENT.fileType.set(view, entry, fileType);
-  key.copyTo(view, entry + DIRENT_HEAD);
-}
-
-/** Of a former index block: the last entry gives up the end of the block to a tail. */
-function cutTail(geometry: Geometry, buffer: Buffer): void {
-  const { at, view } = buffer;
-  const end = at + entriesEnd(geometry);
-  let entry = at;
-  while (entry + DIRENT.recLen.get(view, entry) < end) entry += DIRENT.recLen.get(view, entry);
-  DIRENT.recLen.set(view, entry, end - entry);
-  initTail(geometry, buffer);
-}
-
-/** Make an entry free: the one before it takes its bytes, where there is one. */
-export function removeEntry(buffer: Buffer, offset: number): void {
-  const { at, view } = buffer;
-  assert(buffer.bytes !== null, "the buffer is being written");
-  const entry = at + offset;
-  let before = -1;
-  for (let other = at; other < entry; other += DIRENT.recLen.get(view, other)) before = other;
-  const length = DIRENT.recLen.get(view, entry);
-  const end = entry + direntSize(DIRENT.nameLen.get(view, entry));
-  for (let byte = entry + DIRENT_HEAD; byte < end; byte++) view.setUint8(byte, 0);
-  DIRENT.inode.set(view, entry, 0);
-  DIRENT.nameLen.set(view, entry, 0);
-  DIRENT.fileType.set(view, entry, 0);
-  if (before < 0) return;
-  DIRENT.recLen.set(view, entry, 0);
-  DIRENT.recLen.set(view, before, DIRENT.recLen.get(view, before) + length);
-}
+/** Is the checksum computed at commit? */
+export const isRewritten = (buffer: Buffer): boolean => buffer.slots.has(WHOLE);
 
 /** Make a new block one free entry, and its tail. */
 export function initBlock(geometry: Geometry, buffer: Buffer): void {

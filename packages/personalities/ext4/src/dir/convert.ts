@@ -15,13 +15,11 @@ import type { Geometry } from "../geometry.ts";
 import { writeInode } from "../inode-io.ts";
 import type { Ext4Inode } from "../inode.ts";
 import type { Volume } from "../volume.ts";
-import { entriesEnd, initTail } from "./block.ts";
+import { DOT, entriesEnd, initTail, rewrite } from "./block.ts";
 import { growDirectory } from "./grow.ts";
 import { EntryList } from "./entry-list.ts";
 import { readBlock, verifyDirectory } from "./read.ts";
 import { trustIndex } from "./tree.ts";
-
-const DOT = 0x2e;
 
 /** Block 0 of a new directory: "." and "..". Inside a handle. @throws FsError ENOSPC */
 export function makeFirstBlock(volume: Volume, directory: Ext4Inode, parentIno: number): void {
@@ -78,7 +76,7 @@ export function parentInoOf(volume: Volume, directory: Ext4Inode): number {
 /** The directory stands in another one now. Inside a handle. @throws CorruptionError */
 export function setParentIno(volume: Volume, directory: Ext4Inode, parentIno: number): void {
   const buffer = readFirstBlock(volume, directory);
-  volume.buffers.write(buffer);
+  rewrite(volume, buffer);
   DIRENT.inode.set(buffer.view, buffer.at + DIRENT_MIN, parentIno);
 }
 
@@ -88,13 +86,13 @@ export function setParentIno(volume: Volume, directory: Ext4Inode, parentIno: nu
  * @throws FsError ENOSPC: nothing changed; CorruptionError
  */
 export function convert(volume: Volume, directory: Ext4Inode): void {
-  const { buffers, geometry } = volume;
+  const { geometry } = volume;
   const root = readFirstBlock(volume, directory);
   const parentIno = parentInoOf(volume, directory);
   const leaf = growDirectory(volume, directory, 1);
   const entries = new EntryList(geometry, root, DIRENT_MIN * 2);
   entries.packInto(leaf, 0, entries.count);
-  buffers.write(root);
+  rewrite(volume, root);
   assert(root.bytes !== null, "a buffer that is written has its own bytes");
   root.bytes.fill(0);
   const length = geometry.blockSize - DIRENT_MIN;

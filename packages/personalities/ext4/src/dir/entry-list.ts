@@ -73,7 +73,11 @@ export class EntryList {
       const size = this.sizeOf(index);
       bytes.set(this.bytes.subarray(offset, offset + size), at);
       const isLast = index + 1 === end;
-      DIRENT.recLen.set(buffer.view, buffer.at + at, isLast ? entriesEnd(this.geometry) - at : size);
+      DIRENT.recLen.set(
+        buffer.view,
+        buffer.at + at,
+        isLast ? entriesEnd(this.geometry) - at : size,
+      );
       at += size;
     }
     initTail(this.geometry, buffer);

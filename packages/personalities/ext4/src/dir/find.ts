@@ -7,8 +7,9 @@ import { hashName } from "../hash.ts";
 import { writeInode } from "../inode-io.ts";
 import type { Ext4Inode } from "../inode.ts";
 import type { Volume } from "../volume.ts";
-import { findEntry, findRoom, initBlock } from "./block.ts";
+import { initBlock } from "./block.ts";
 import { convert } from "./convert.ts";
+import { findEntry, findRoom } from "./entries.ts";
 import { appendBlock } from "./grow.ts";
 import type { NameKey } from "./key.ts";
 import { blocksOf, isIndexed, readBlock, whereOf } from "./read.ts";
@@ -97,8 +98,7 @@ export function readLeaf(volume: Volume, directory: Ext4Inode, lblk: number): Bu
 }
 
 /**
- * Set `place` to room for a name that is not there, making it if need be; the buffer is in the
- * transaction then. Inside a handle.
+ * Set `place` to room for a name that is not there, making it if need be. Inside a handle.
  * @throws FsError ENOSPC: no name changed; CorruptionError
  */
 export function findRoomFor(volume: Volume, directory: Ext4Inode, key: NameKey): void {
@@ -119,7 +119,7 @@ export function findRoomFor(volume: Volume, directory: Ext4Inode, key: NameKey):
 
 /** Is there room for the key in a block of a linear directory? */
 function linearRoom(volume: Volume, directory: Ext4Inode, key: NameKey): boolean {
-  const { buffers, geometry } = volume;
+  const { geometry } = volume;
   const state = stateOf(directory);
   const blocks = blocksOf(volume, directory);
   const size = direntSize(key.length);
@@ -128,7 +128,6 @@ function linearRoom(volume: Volume, directory: Ext4Inode, key: NameKey): boolean
     const buffer = readBlock(volume, directory, lblk);
     const offset = findRoom(geometry, buffer, size);
     if (offset >= 0) {
-      buffers.write(buffer);
       place.buffer = buffer;
       place.offset = offset;
       state.roomIn = lblk;
@@ -148,7 +147,7 @@ function appendRoom(volume: Volume, directory: Ext4Inode, lblk: number): void {
 }
 
 function roomByHash(volume: Volume, directory: Ext4Inode, key: NameKey): void {
-  const { buffers, geometry } = volume;
+  const { geometry } = volume;
   const size = direntSize(key.length);
   hashKey(volume, hashVersionOf(volume, directory), key);
   probe(volume, directory, key.major, treePath);
@@ -160,8 +159,6 @@ function roomByHash(volume: Volume, directory: Ext4Inode, key: NameKey): void {
     leaf = splitLeaf(volume, directory, treePath, leaf, key.major);
     offset = findRoom(geometry, leaf, size);
     assert(offset >= 0, "half of a leaf has room for any name");
-  } else {
-    buffers.write(leaf);
   }
   place.buffer = leaf;
   place.offset = offset;

@@ -5,7 +5,7 @@ import { addBlock } from "../file-map.ts";
 import { writeInode } from "../inode-io.ts";
 import type { Ext4Inode } from "../inode.ts";
 import type { Volume } from "../volume.ts";
-import { DIR_BLOCK } from "./block.ts";
+import { DIR_BLOCK, rewrite } from "./block.ts";
 import { blocksOf } from "./read.ts";
 
 /** Block `lblk`, which is the next, of zeros. Inside a handle; the inode is written.
@@ -13,6 +13,7 @@ import { blocksOf } from "./read.ts";
 export function growDirectory(volume: Volume, directory: Ext4Inode, lblk: number): Buffer {
   const pblk = addBlock(volume, directory, lblk);
   const buffer = volume.buffers.create(pblk as Pblk, DIR_BLOCK, directory.seed);
+  rewrite(volume, buffer);
   directory.resize((lblk + 1) * volume.geometry.blockSize);
   writeInode(volume, directory);
   return buffer;

@@ -19,7 +19,7 @@ import { slotOf } from "../inode-io.ts";
 import type { Ext4Inode } from "../inode.ts";
 import type { Volume } from "../volume.ts";
 import { readLeaf } from "./find.ts";
-import { isListed } from "./block.ts";
+import { isListed } from "./entries.ts";
 import { blocksOf, isIndexed, readBlock, verifyDirectory } from "./read.ts";
 import { advance, hashVersionOf, nextHash, probe, treePath } from "./tree.ts";
 

@@ -18,6 +18,7 @@ import {
 } from "../format/htree.ts";
 import type { Ext4Inode } from "../inode.ts";
 import type { Volume } from "../volume.ts";
+import { rewrite } from "./block.ts";
 import { EntryList } from "./entry-list.ts";
 import { appendBlock } from "./grow.ts";
 import { blocksOf } from "./read.ts";
@@ -49,7 +50,7 @@ function addLevel(volume: Volume, directory: Ext4Inode, path: TreePath): void {
   const lblk = blocksOf(volume, directory);
   const node = newNode(volume, directory);
   const root = path.buffer(0);
-  volume.buffers.write(root);
+  rewrite(volume, root);
   moveEntries(root, DX_ROOT_ENTRIES_AT, 0, node);
   const { at, view } = root;
   DX_COUNT_LIMIT.count.set(view, at + DX_ROOT_ENTRIES_AT, 1);
@@ -63,11 +64,11 @@ function splitNode(volume: Volume, directory: Ext4Inode, path: TreePath): void {
   const lblk = blocksOf(volume, directory);
   const node = newNode(volume, directory);
   const old = path.buffer(1);
-  volume.buffers.write(old);
+  rewrite(volume, old);
   const half = path.count(1) >>> 1;
   const hash = DX_ENTRY.hash.get(old.view, old.at + DX_NODE_ENTRIES_AT + half * DX_ENTRY_SIZE);
   moveEntries(old, DX_NODE_ENTRIES_AT, half, node);
-  volume.buffers.write(path.buffer(0));
+  rewrite(volume, path.buffer(0));
   insertEntry(path, 0, hash, lblk);
 }
 
@@ -131,13 +132,13 @@ export function splitLeaf(
   const middle = middleOf(entries);
   const lblk = blocksOf(volume, directory);
   const upper = appendBlock(volume, directory);
-  volume.buffers.write(leaf);
+  rewrite(volume, leaf);
   entries.packInto(upper, middle, entries.count);
   entries.packInto(leaf, 0, middle);
   const first = entries.majorOf(middle);
   const continued = entries.majorOf(middle - 1) === first ? CONTINUED : 0;
   const level = path.depth - 1;
-  volume.buffers.write(path.buffer(level));
+  rewrite(volume, path.buffer(level));
   insertEntry(path, level, first + continued, lblk);
   return hash >= first ? upper : leaf;
 }
