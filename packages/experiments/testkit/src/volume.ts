@@ -7,12 +7,14 @@ import {
   mkfs,
   mount,
   type MountEnvironment,
+  type Name,
   type OptionValues,
   type Personality,
   Pmem,
   type PmemDevice,
   PURPOSE_DATA,
   SEGMENT_SIZE,
+  Task,
   type Timespec,
   type Vfs,
 } from "@xiplab/core";
@@ -61,7 +63,9 @@ export class Volume {
 
   /** @throws OptionError */
   mkfs(): void {
-    mkfs(this.config.personality, this.device, this.config.mkfsOptions, { clock: this.clock });
+    const { mkfsOptions, personality } = this.config;
+    mkfs(personality, this.device, mkfsOptions, { clock: this.clock });
+    emptyRoot(personality, this.device, this.clock);
   }
 
   get vfs(): Vfs {
@@ -82,6 +86,13 @@ export class Volume {
     return this.mounted.program;
   }
 
+  /** Take away what mkfs left in the root, as ext4's lost+found: a test begins with an empty tree. */
+  emptyRoot(): void {
+    const { task } = this.program;
+    for (const name of task.readdir("/" as Name)) task.rmdir(`/${name}` as Name);
+    task.syncfs();
+  }
+
   /** Close what is open, and unmount. */
   unmount(): void {
     const { vfs, program } = this.current();
@@ -100,6 +111,19 @@ export class Volume {
     assert(this.mounted !== null, "the volume is mounted");
     return this.mounted;
   }
+}
+
+/** Remove the directories that mkfs leaves in the root, such as ext4's lost+found: models begin with
+ * nothing. Without any the image stays as it is. */
+export function emptyRoot(personality: Personality, device: PmemDevice, clock: Clock): void {
+  const namesIn = (vfs: Vfs): Name[] => new Task(vfs).readdir("/" as Name);
+  const looking = mount(personality, device, { ro: "1", data: "delalloc" }, { clock });
+  const names = namesIn(looking);
+  looking.unmount();
+  if (names.length === 0) return;
+  const vfs = mount(personality, device, { data: "delalloc" }, { clock });
+  for (const name of names) new Task(vfs).rmdir(`/${name}` as Name);
+  vfs.unmount();
 }
 
 export function describeReport(report: CheckReport): string | null {

@@ -120,7 +120,7 @@ export function clearInode(volume: Volume, inode: Ext4Inode): void {
   inode.resize(0);
   writeInode(volume, inode);
   const { buffer, at } = slotOf(volume, inode.ino);
-  INODE.dtime.set(buffer.view, buffer.at + at, clampU32(volume.clock.now().sec));
+  INODE.dtime.set(buffer.view, buffer.at + at, deletionTime(volume));
 }
 
 /** i_block as bytes, for reading: valid until the buffer changes hands. */
@@ -272,7 +272,9 @@ function encodeVersion(view: DataView, at: number, inode: Ext4Inode): void {
 export const clampSeconds = (sec: number, max: number): number =>
   Math.max(f.SECONDS_MIN, Math.min(max, sec));
 
-/** Deletion times have no sign: later than 0, which stands for "not deleted". */
-const clampU32 = (sec: number): number => Math.max(1, Math.min(TWO_32 - 1, sec));
+/** Without a sign, and no inode number: e2fsck takes that for the next of an orphan. */
+function deletionTime({ clock, geometry }: Volume): number {
+  return Math.max(geometry.inodeCount, Math.min(TWO_32 - 1, clock.now().sec));
+}
 
 const clearBit = (flags: number, bit: number): number => (flags & ~bit) >>> 0;

@@ -6,7 +6,7 @@
  * A clean image is ready after the superblock, the journal's superblock and the group descriptors:
  * everything else is read when somebody asks for it.
  */
-import { corrupt, CorruptionError, type Ino, isDirectory, type MountContext } from "@xiplab/core";
+import { corrupt, FsError, type Ino, isDirectory, type MountContext } from "@xiplab/core";
 import { OptionError, type PmemDevice, verify } from "@xiplab/core";
 import { findOrphans, processOrphans } from "./evict.ts";
 import { Ext4FileSystem } from "./filesystem.ts";
@@ -23,6 +23,16 @@ import type { Volume } from "./volume.ts";
 
 /** @throws CorruptionError; OptionError; FsError EIO */
 export function mount(device: PmemDevice, context: MountContext): Ext4FileSystem {
+  try {
+    return mountImage(device, context);
+  } catch (error) {
+    // An inode that something leads to, and that is free.
+    if (!(error instanceof FsError) || error.code !== "ESTALE") throw error;
+    corrupt("ext4_inode", error.detail ?? "a system inode", "linksCount", 0, "an inode in use");
+  }
+}
+
+function mountImage(device: PmemDevice, context: MountContext): Ext4FileSystem {
   const { readOnly } = context;
   const options = parseMountOptions(context.options, readOnly);
   const opened = openGeometry(device);
@@ -60,16 +70,8 @@ function refuseWriting(geometry: Geometry): void {
   throw new OptionError(`ext4: ${names.join(", ")} can be read but not kept up: mount with ro`);
 }
 
-/** @throws CorruptionError */
+/** @throws CorruptionError; FsError ESTALE */
 function verifyRoot(volume: Volume): void {
-  try {
-    const { mode } = readInode(volume, INO_ROOT as Ino);
-    if (!isDirectory(mode)) corrupt("ext4_inode", "root inode 2", "mode", mode, "a directory");
-  } catch (error) {
-    if (error instanceof CorruptionError || !isStale(error)) throw error;
-    corrupt("ext4_inode", "root inode 2", "links", 0, "a directory in use");
-  }
+  const { mode } = readInode(volume, INO_ROOT as Ino);
+  verify(isDirectory(mode), "ext4_inode", "root inode 2", "mode", mode, "a directory");
 }
-
-const isStale = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === "ESTALE";

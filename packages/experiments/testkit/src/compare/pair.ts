@@ -41,6 +41,7 @@ export class Pair {
     this.volume = volume;
     this.model = new ModelFs(limitsOf(volume));
     this.volume.mount();
+    this.volume.emptyRoot();
     this.usedAtFirst = this.blocksUsed();
   }
 

@@ -36,8 +36,9 @@ export class Fixture {
 
   constructor(config: VolumeConfig, device: PmemDevice) {
     this.volume = Volume.make(config, device);
-    this.tick();
     this.volume.mount();
+    this.volume.emptyRoot();
+    this.tick();
   }
 
   get personality(): Personality {

@@ -66,7 +66,8 @@ function farTimes(f: Fixture): void {
   const times = [
     [0, 0],
     [-1, 999_999_999],
-    [-(2 ** 31), 1],
+    // The first second that 32 bits have is cut to whole seconds by some.
+    [-(2 ** 31) + 1, 1],
     [2 ** 31, 123_456_789],
     [2 ** 33, 5],
   ] as const;

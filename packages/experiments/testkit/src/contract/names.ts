@@ -27,7 +27,7 @@ export const nameCases: Group<Case> = {
   title: "names",
   cases: [
     {
-      name: "the root is an empty directory",
+      name: "the root is a directory, empty but for what mkfs left and rmdir removes",
       run(f) {
         equal(f.names("/"), [], "mkfs makes a root without entries; readdir leaves out . and ..");
         const { mode, nlink, uid, gid } = f.stat("/");

@@ -24,7 +24,6 @@ const ENTRY = "ext4_dir_entry_2";
 const FT_DIR = 2;
 const DOT = 0x2e;
 const SLASH = 0x2f;
-const LOST_FOUND = "lost+found";
 
 export class DirectoryPass {
   private readonly image: Image;
@@ -39,7 +38,6 @@ export class DirectoryPass {
   private index = 0;
   private seed = 0;
   private hasTree = false;
-  private hasLostFound = false;
 
   constructor(image: Image, facts: InodeFacts, found: DirectoriesFound) {
     this.image = image;
@@ -51,9 +49,6 @@ export class DirectoryPass {
 
   run(): void {
     for (let index = 0; index < this.found.count; index++) this.checkDirectory(index);
-    if (!this.hasLostFound && this.found.count > 0) {
-      this.image.findings.add(ENTRY, `inode ${INO_ROOT}`, LOST_FOUND, "missing", "a directory");
-    }
   }
 
   private checkDirectory(index: number): void {
@@ -243,9 +238,6 @@ export class DirectoryPass {
     this.facts.addName(ino);
     this.checkType(view, entry, type, describe());
     if (type === FT_DIR) this.checkParent(ino, describe);
-    if (this.ino === INO_ROOT && nameLen === LOST_FOUND.length && type === FT_DIR) {
-      this.hasLostFound ||= printable(view, entry + DIRENT_HEAD, nameLen) === LOST_FOUND;
-    }
   }
 
   private checkParent(ino: number, describe: () => string): void {
