@@ -15,6 +15,7 @@ import {
   Recorder,
   type SegmentSource,
   type Vfs,
+  counterClock,
   createPmem,
   mount,
   mkfs,
@@ -29,6 +30,7 @@ import {
   type Result,
   applyOperation,
   applyToModel,
+  emptyRoot,
   fillWithMark,
 } from "@xiplab/testkit";
 import { domainOf } from "./id.ts";
@@ -141,6 +143,7 @@ function makeImage(crashCase: CrashCase): Pmem {
   const device = new Pmem(deviceSize);
   fillWithMark(device);
   mkfs(personality, device, crashCase.mkfsOptions);
+  emptyRoot(personality, device, counterClock());
   return device;
 }
 
