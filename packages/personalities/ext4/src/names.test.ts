@@ -1,0 +1,124 @@
+/**
+ * Directories of every kind of image, filled and thinned out here, judged by e2fsck: each name that
+ * should be there is found and listed once, no other is, and not a byte of the structure is wrong.
+ */
+import type { Name, Pmem } from "@xiplab/core";
+import { debugfs, e2fsck, mkfsExt4, readImage, requireOracle, run } from "@xiplab/oracles";
+import { withTempDirectory, writeImage } from "@xiplab/oracles";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import type { Ext4FileSystem } from "./filesystem.ts";
+import { collidingNames, emptyImage, hashOf, listAll, lookupIn } from "./dir/testing.ts";
+import { makeDirectory, makeFile, openImage, rootOf } from "./dir/testing.ts";
+import { FL_INDEX } from "./format/inode.ts";
+import type { Ext4Inode } from "./inode.ts";
+
+const MIB = 2 ** 20;
+const ORACLES = ["mkfs.ext4", "tune2fs", "e2fsck", "debugfs"];
+
+interface Kind {
+  readonly label: string;
+  readonly mkfs: readonly string[];
+  readonly tune?: readonly string[];
+  readonly debugfs?: string;
+}
+
+const KINDS: readonly Kind[] = [
+  { label: "4 KiB blocks", mkfs: ["-b", "4096"] },
+  { label: "2 KiB blocks", mkfs: ["-b", "2048"] },
+  { label: "1 KiB blocks", mkfs: ["-b", "1024"] },
+  { label: "no metadata_csum", mkfs: ["-b", "1024", "-O", "^metadata_csum"] },
+  { label: "metadata_csum_seed", mkfs: ["-b", "1024", "-O", "metadata_csum_seed"] },
+  { label: "no dir_index", mkfs: ["-b", "1024", "-O", "^dir_index"] },
+  { label: "no filetype", mkfs: ["-b", "1024", "-O", "^filetype"] },
+  { label: "no journal", mkfs: ["-b", "1024", "-O", "^has_journal"] },
+  { label: "no extents", mkfs: ["-b", "1024", "-O", "^extent,^64bit"] },
+  { label: "legacy hash", mkfs: ["-b", "1024"], tune: ["-E", "hash_alg=legacy"] },
+  { label: "tea hash", mkfs: ["-b", "1024"], tune: ["-E", "hash_alg=tea"] },
+  { label: "unsigned half_md4", mkfs: ["-b", "1024"], debugfs: "ssv flags 2" },
+  {
+    label: "unsigned tea",
+    mkfs: ["-b", "1024"],
+    tune: ["-E", "hash_alg=tea"],
+    debugfs: "ssv flags 2",
+  },
+  {
+    label: "unsigned legacy",
+    mkfs: ["-b", "1024"],
+    tune: ["-E", "hash_alg=legacy"],
+    debugfs: "ssv flags 2",
+  },
+];
+
+function makeImage({ mkfs, tune, debugfs: command }: Kind): Pmem {
+  return withTempDirectory((directory) => {
+    const file = path.join(directory, "image");
+    mkfsExt4(file, 64 * MIB, mkfs);
+    if (tune !== undefined) run("tune2fs", [...tune, file]);
+    if (command !== undefined) debugfs(file, command, true);
+    return readImage(file);
+  });
+}
+
+function expectClean(device: Pmem): void {
+  const { clean, output } = e2fsck(device);
+  expect(clean, output).toBe(true);
+}
+
+/** Bytes of all kinds: every one that a name may have occurs. */
+function nameOf(index: number): string {
+  const bytes = [1 + (index % 46), 48 + (index % 208), 255 - (index % 128)];
+  const tail = index % 11 === 0 ? "long".repeat(50) : "";
+  return String.fromCharCode(...bytes) + index + tail;
+}
+
+/** Links to one file under many names, of which every third goes. Returns the names that stay. */
+function fill(fs: Ext4FileSystem, directory: Ext4Inode, file: Ext4Inode, count: number): string[] {
+  const stay: string[] = [];
+  for (let index = 0; index < count; index++) {
+    fs.link(directory, nameOf(index) as Name, file);
+    if (index % 500 === 499) fs.sync();
+    if (index % 3 === 2) fs.unlink(directory, nameOf(index - 1) as Name, file);
+    else if (index % 3 === 0 || index === count - 1) stay.push(nameOf(index));
+    if (index % 3 === 2) stay.push(nameOf(index));
+  }
+  return [...new Set(stay)];
+}
+
+function expectNames(fs: Ext4FileSystem, directory: Ext4Inode, names: string[]): void {
+  const listed = listAll(fs, directory, 37);
+  expect([...listed.names].sort()).toEqual([...names].sort());
+  expect(new Set(listed.types)).toEqual(new Set([8]));
+  for (const name of names) expect(lookupIn(fs, directory, name)).toBe(listed.inos[0]);
+  for (const name of names.slice(0, 200)) expect(lookupIn(fs, directory, `${name}?`)).toBe(0);
+}
+
+describe("names on every kind of image", () => {
+  for (const kind of KINDS) {
+    test(kind.label, ({ skip }) => {
+      requireOracle(ORACLES, skip);
+      const device = makeImage(kind);
+      const fs = openImage(device);
+      const directory = makeDirectory(fs, rootOf(fs), "directory");
+      const names = fill(fs, directory, makeFile(fs, rootOf(fs), "file"), 3000);
+      expect(names.length).toBe(2000);
+      const indexed = (directory.flags & FL_INDEX) !== 0;
+      expect(indexed).toBe(kind.label !== "no dir_index");
+      expectNames(fs, directory, names);
+      fs.unmount();
+      expectClean(device);
+
+      const again = openImage(device);
+      const same = again.iget(lookupIn(again, rootOf(again), "directory"));
+      const file = again.iget(lookupIn(again, rootOf(again), "file"));
+      expectNames(again, same, names);
+      for (const name of names) again.unlink(same, name as Name, file);
+      expect(again.isEmpty(same)).toBe(true);
+      expect(file.nlink).toBe(1);
+      again.unlink(rootOf(again), "directory" as Name, same);
+      again.evict(same);
+      again.unmount();
+      expectClean(device);
+    });
+  }
+});
