@@ -8,6 +8,7 @@ import { type DirBatch, type FileSystem, type FsCounters, FsError, type Ino } fr
 import { type Inode, type Name, NAME_MAX, type NewInode, type PmemDevice } from "@xiplab/core";
 import type { Mapping, StatFs, XipOutcome, XipRange } from "@xiplab/core";
 import { freeInode } from "./evict.ts";
+import { retryForSpace } from "./file-map.ts";
 import { RO_COMPAT_PROJECT } from "./format/features.ts";
 import * as f from "./format/inode.ts";
 import { covers, INO_ROOT, INODE_BASE_SIZE, INODE_EXTRA } from "./format/inode.ts";
@@ -226,7 +227,7 @@ export class Ext4FileSystem implements FileSystem {
 
   setxattr(inode: Inode, name: Name, value: Uint8Array | null): void {
     const ext4 = this.changing(inode);
-    this.spacious(() => setxattr(this.volume, ext4, name, value));
+    retryForSpace(this.volume, () => setxattr(this.volume, ext4, name, value));
   }
 
   listxattr(inode: Inode): Name[] {
@@ -270,19 +271,6 @@ export class Ext4FileSystem implements FileSystem {
   private changing(inode: Inode): Ext4Inode {
     if (this.readOnly) throw new FsError("EROFS");
     return inode as Ext4Inode;
-  }
-
-  /** Space that was given up is free after a commit: run what found none once more then. */
-  private spacious<T>(body: () => T): T {
-    const { balloc, journal } = this.volume;
-    try {
-      return body();
-    } catch (error) {
-      const isFull = error instanceof FsError && error.code === "ENOSPC";
-      if (!isFull || !balloc.wouldCommitHelp || journal.running) throw error;
-    }
-    journal.commit();
-    return body();
   }
 }
 

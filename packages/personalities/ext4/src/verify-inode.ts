@@ -24,6 +24,21 @@ const FOREIGN_FLAGS: readonly (readonly [mask: number, name: string])[] = [
 const FOREIGN = FOREIGN_FLAGS.reduce((all, [mask]) => all | mask, 0);
 
 /**
+ * The record of an inode that something of the system leads to: it must be in use.
+ * @throws CorruptionError naming the field
+ */
+export function verifySystemInode(
+  geometry: Geometry,
+  view: DataView,
+  at: number,
+  ino: number,
+): void {
+  const links = INODE.linksCount.get(view, at);
+  verify(links > 0, "ext4_inode", `inode ${ino}`, "linksCount", links, "an inode in use");
+  verifyInode(geometry, view, at, ino, true, false);
+}
+
+/**
  * The record at `at`. `stamped`: its checksum is up to date. `orphan`: it may be without links.
  * @throws FsError ESTALE where it is free; CorruptionError naming the field
  */

@@ -24,7 +24,7 @@ import {
 import { GROUP_DESC, GROUP_DESC_HIGH } from "../format/group-descriptor.ts";
 import { FL_EXTENTS, I_BLOCK_AT, INODE, inodeSizeBytes } from "../format/inode.ts";
 import type { Geometry } from "../geometry.ts";
-import { verifyInode } from "../verify-inode.ts";
+import { verifySystemInode } from "../verify-inode.ts";
 
 const DIRECT_POINTERS = 12;
 const LEVELS_MAX = 3;
@@ -49,8 +49,8 @@ export class JournalMap {
     const inside = pblk > firstDataBlock && pblk + length <= blockCount;
     if (!inside) corrupt(STRUCTURE, `block ${this.length}`, "block", pblk, "one on the device");
     const end = this.starts.length - 1;
-    const follows = end >= 0 && this.starts[end]! + this.length - this.firsts[end]! === pblk;
-    if (!follows) {
+    const next = end < 0 ? -1 : this.starts[end]! + this.length - this.firsts[end]!;
+    if (next !== pblk) {
       this.firsts.push(this.length);
       this.starts.push(pblk);
     }
@@ -85,13 +85,13 @@ export class JournalMap {
   }
 }
 
-/** @throws CorruptionError; FsError EIO, ESTALE */
+/** @throws CorruptionError; FsError EIO */
 export function readJournalMap(device: PmemDevice, geometry: Geometry): JournalMap {
   const ino = geometry.journalIno;
   const home = inodeAt(device, geometry, ino);
   const view = device.view(home, geometry.inodeSize);
   const at = home % SEGMENT_SIZE;
-  verifyInode(geometry, view, at, ino, true, false);
+  verifySystemInode(geometry, view, at, ino);
   const blocks = Math.floor(inodeSizeBytes(view, at) / geometry.blockSize);
   const map = new JournalMap(geometry);
   const reader = new MapReader(device, geometry, map, blocks);
