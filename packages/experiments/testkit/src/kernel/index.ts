@@ -1,3 +1,4 @@
 /** `@xiplab/testkit/kernel`: the file systems of this machine. Linux, and Node's ffi. */
 export { treeOfKernel } from "./kernel-tree.ts";
 export { cString, done, libc } from "./libc.ts";
+export { playInKernel } from "./play-in-kernel.ts";
