@@ -124,9 +124,13 @@ export class ExtentTree extends FileMap {
 
   /** Blocks in store so that `entries` more, one after the other, find room. @throws FsError ENOSPC */
   private storeFor(entries: number): void {
+    storeSpares(this.tree, this.nodesFor(entries), 0);
+  }
+
+  /** New nodes that so many entries more, one after the other, may need. */
+  private nodesFor(entries: number): number {
     const { depth, tree } = this;
-    const splits = 3 + Math.ceil(entries / tree.fanout);
-    storeSpares(tree, splits * (depth + 2), 0);
+    return (3 + Math.ceil(entries / tree.fanout)) * (depth + 2);
   }
 
   removeCredits(first: number, end: number): number {
@@ -305,18 +309,27 @@ export class ExtentTree extends FileMap {
   }
 
   replaceCredits(first: number, runs: readonly BlockRun[]): number {
-    const end = runs.reduce((at, { length }) => at + length, first);
-    return this.removeCredits(first, end) + (runs.length + 1) * this.insertCredits();
+    const { end, entries } = this.sizeOf(first, runs);
+    const nodes = this.hasRoom(first, end, entries) ? 0 : this.nodesFor(entries);
+    const groups = Math.min(nodes, this.volume.groups.count);
+    return this.removeCredits(first, end) + nodes + 2 * groups + this.insertCredits();
   }
 
-  replaceBlocks(first: number, runs: readonly BlockRun[]): Extent[] {
-    const { tree } = this;
+  /** Where runs from `first` on end, and how many entries more the tree may have for them. */
+  private sizeOf(first: number, runs: readonly BlockRun[]): { end: number; entries: number } {
     let end = first;
-    let entries = 2;
+    // One more where what is replaced is inside of an extent.
+    let entries = 1;
     for (const { length } of runs) {
       end += length;
       entries += Math.ceil(length / f.WRITTEN_MAX);
     }
+    return { end, entries };
+  }
+
+  replaceBlocks(first: number, runs: readonly BlockRun[]): Extent[] {
+    const { tree } = this;
+    const { end, entries } = this.sizeOf(first, runs);
     if (end > LBLK_MAX) throw new FsError("EFBIG");
     if (!this.hasRoom(first, end, entries)) this.storeFor(entries);
     removeRun(tree, first, end);

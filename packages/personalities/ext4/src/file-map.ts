@@ -176,21 +176,24 @@ interface BlockRunOf {
 }
 
 /** Blocks that freeing [first, end) in one handle changes: tree, bitmaps, descriptors, inode. */
-export function removeCredits(map: FileMap, first: number, end: number): number {
-  const { list } = map;
-  let credits = map.removeCredits(first, end) + INODE_CREDITS;
+export const removeCredits = (map: FileMap, first: number, end: number): number =>
+  map.removeCredits(first, end) + dataCredits(map, first, end) + INODE_CREDITS;
+
+/** Bitmaps and descriptors that freeing the data blocks of [first, end) changes. */
+export function dataCredits(map: FileMap, first: number, end: number): number {
+  const { list, volume } = map;
+  let groups = 0;
   for (let index = map.find(first); index < list.length; index++) {
     const extent = list[index]!;
     if (extent.lblk >= end) break;
-    credits += groupCredits(map.volume, extent);
+    groups += groupsOf(volume, extent);
   }
-  return credits;
+  return 2 * Math.min(groups, volume.groups.count);
 }
 
-/** Bitmap and descriptor of each group that a run is in. */
-function groupCredits({ geometry }: Volume, { length, pblk }: Readonly<BlockRunOf>): number {
-  return 2 * (geometry.groupOf(pblk + length - 1) - geometry.groupOf(pblk) + 1);
-}
+/** Groups that a run is in. */
+const groupsOf = ({ geometry }: Volume, { length, pblk }: Readonly<BlockRunOf>): number =>
+  geometry.groupOf(pblk + length - 1) - geometry.groupOf(pblk) + 1;
 
 /**
  * Free [first, end), in as many handles as it takes, from the end; the inode is written in each, and
@@ -239,7 +242,7 @@ function lastPiece(map: FileMap, first: number, end: number, groupsMax: number):
     const extent = map.list[index];
     if (extent === undefined || extent.lblk >= end) continue;
     if (extent.lblk + extent.length <= first) return first;
-    groups += groupCredits(map.volume, extent) / 2;
+    groups += groupsOf(map.volume, extent);
     if (groups > groupsMax) {
       if (from < end) return from;
       const length = Math.max(1, Math.floor(groupsMax)) * geometry.blocksPerGroup;

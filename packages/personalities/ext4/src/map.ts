@@ -33,7 +33,14 @@ import { GXM_ZERO, type Mapping, PURPOSE_ZEROING, XIP_FRESH, XIP_HOLE } from "@x
 import { XIP_UNWRITTEN, XIP_WRITTEN, type XipOutcome, type XipRange } from "@xiplab/core";
 import { type ConvertOptions, type FileMap, LBLK_MAX } from "./block-map.ts";
 import { blockRequest, changeBlocks, dropMap, fileMap, fillHole, freeExtents } from "./file-map.ts";
-import { freeRange, pieceStart, removeCredits, removeRange, retryForSpace } from "./file-map.ts";
+import {
+  dataCredits,
+  freeRange,
+  pieceStart,
+  removeCredits,
+  removeRange,
+  retryForSpace,
+} from "./file-map.ts";
 import { writeInode } from "./inode-io.ts";
 import type { Ext4Inode } from "./inode.ts";
 import { addOrphan, ORPHAN_CREDITS, removeOrphan } from "./orphan.ts";
@@ -132,7 +139,7 @@ function createRange(
   });
 }
 
-/** Make [first, end), which is unwritten, written. Returns `end`. */
+/** Make the start of [first, end), which is unwritten, written. Returns the block behind it. */
 function allocRange(
   volume: Volume,
   inode: Ext4Inode,
@@ -143,15 +150,16 @@ function allocRange(
   const map = fileMap(volume, inode);
   const endLblk = blocksOf(volume, inode.diskSize);
   const zeroed = (flags & GXM_ZERO) !== 0;
-  const credits = map.convertCredits(first, end) + INODE_CREDITS;
+  const stop = convertEnd(map, first, end);
+  const credits = map.convertCredits(first, stop) + INODE_CREDITS;
   changeBlocks(volume, inode, credits, () => {
     // Zeros come before the state, in the same handle: decided once, so stored once (I1, I4).
-    if (zeroed) zeroRun(volume, map.map(first), end - first);
-    if (first >= endLblk) return goAhead(map, first, end);
-    freeExtents(map, map.makeWritten(first, end, { endLblk, zeroout: zeroed }));
+    if (zeroed) zeroRun(volume, map.map(first), stop - first);
+    if (first >= endLblk) return goAhead(map, first, stop);
+    freeExtents(map, map.makeWritten(first, stop, { endLblk, zeroout: zeroed }));
     writeInode(volume, inode);
   });
-  return end;
+  return stop;
 }
 
 /** Blocks beyond the end of the file are given to be written before a size covers them. */
@@ -181,7 +189,8 @@ export function xipComplete(
   xipConvert(volume, mapping, pos, copied, outcome.newSize);
 }
 
-/** As MappingOperations.xipConvert. */
+/** As MappingOperations.xipConvert. What one transaction cannot take goes in several, each with the
+ * part of the size that it covers. */
 export function xipConvert(
   volume: Volume,
   mapping: Mapping,
@@ -192,16 +201,37 @@ export function xipConvert(
   const inode = mapping.inode as Ext4Inode;
   const { blockSize } = volume.geometry;
   const map = fileMap(volume, inode);
-  let first = Math.floor(pos / blockSize);
+  const first = Math.floor(pos / blockSize);
   const end = length === 0 ? first : Math.ceil((pos + length) / blockSize);
-  const isPending = map.hasUnwritten(first, end);
-  if (!isPending && newSize === inode.diskSize) return;
-  if (!isPending) first = end;
+  if (!map.hasUnwritten(first, end)) {
+    if (newSize !== inode.diskSize) convertPiece(map, end, end, newSize);
+    return;
+  }
+  assert(end <= blocksOf(volume, newSize), "what becomes written is inside the file");
+  for (let at = first; at < end;) {
+    const stop = convertEnd(map, at, end);
+    const size = stop === end ? newSize : Math.max(inode.diskSize, stop * blockSize);
+    convertPiece(map, at, stop, Math.min(size, newSize));
+    at = stop;
+  }
+}
+
+/** Where a piece of [first, end) ends that one handle can convert. */
+function convertEnd(map: FileMap, first: number, end: number): number {
+  const budget = map.volume.journal.creditsMax / 2;
+  let stop = end;
+  while (stop - first > 1 && map.convertCredits(first, stop) > budget) {
+    stop = first + Math.ceil((stop - first) / 2);
+  }
+  return stop;
+}
+
+function convertPiece(map: FileMap, first: number, end: number, newSize: number): void {
+  const { inode, volume } = map;
   const options: ConvertOptions = { endLblk: blocksOf(volume, newSize), zeroout: false };
-  assert(end <= options.endLblk || !isPending, "what becomes written is inside the file");
   const ahead = aheadEnd(map, options.endLblk);
-  const credits = map.convertCredits(first, end) + aheadCredits(map, ahead) + INODE_CREDITS;
-  changeBlocks(volume, inode, credits, () => {
+  const own = first < end ? map.convertCredits(first, end) : 0;
+  changeBlocks(volume, inode, own + aheadCredits(map, ahead) + INODE_CREDITS, () => {
     if (first < end) freeExtents(map, map.makeWritten(first, end, options));
     publish(map, newSize, ahead, options);
   });
@@ -275,9 +305,9 @@ export function xipSwap(
   const ahead = aheadEnd(map, options.endLblk);
   const credits =
     map.replaceCredits(first, runs) +
-    removeCredits(map, first, first + blocks) +
+    dataCredits(map, first, first + blocks) +
     aheadCredits(map, ahead) +
-    2 * runs.length +
+    2 * Math.min(runs.length, volume.groups.count) +
     INODE_CREDITS;
   retryForSpace(volume, () =>
     changeBlocks(volume, inode, credits, () => {
