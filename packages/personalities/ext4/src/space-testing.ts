@@ -42,3 +42,14 @@ export function request(inode: Ext4Inode, more: Partial<BlockRequest>): BlockReq
   const plain = { lblk: 0, length: 1, goal: 0, reserved: false, whole: false, noFail: false };
   return { inode, ...plain, ...more };
 }
+
+/** xorshift32: the same numbers in every run. */
+export function randomNumbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}

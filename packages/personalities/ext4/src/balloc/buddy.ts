@@ -71,13 +71,13 @@ export class Buddy {
       this.used[word] = view.getInt32(at + word * 4, true);
     }
     this.firstFree = length;
-    for (let start = this.nextFree(0); start < length;) {
-      const end = this.nextUsed(start);
+    for (let start = this.nextFree(0, length); start < length;) {
+      const end = this.nextUsed(start, length);
       if (this.fragments === 0) this.firstFree = start;
       this.fragments++;
       this.free += end - start;
       this.split(start, end);
-      start = this.nextFree(end);
+      start = this.nextFree(end, length);
     }
   }
 
@@ -85,31 +85,32 @@ export class Buddy {
     return ((this.used[block >>> 5]! >>> (block & 31)) & 1) === 0;
   }
 
-  /** The first free block from `from` on, or the group's length. HOT. */
-  nextFree(from: number): number {
-    const { used, length } = this;
-    for (let bit = from; bit < length; bit += 32 - (bit & 31)) {
+  /** The first free block of [from, end), or `end`. HOT. */
+  nextFree(from: number, end: number): number {
+    const { used } = this;
+    for (let bit = from; bit < end; bit += 32 - (bit & 31)) {
       const word = ~used[bit >>> 5]! & (-1 << (bit & 31));
-      if (word !== 0) return Math.min(length, (bit & ~31) + 31 - Math.clz32(word & -word));
+      if (word !== 0) return Math.min(end, (bit & ~31) + 31 - Math.clz32(word & -word));
     }
-    return length;
+    return end;
   }
 
-  /** The first used block from `from` on, or the group's length. HOT. */
-  nextUsed(from: number): number {
-    const { used, length } = this;
-    for (let bit = from; bit < length; bit += 32 - (bit & 31)) {
+  /** The first used block of [from, end), or `end`. HOT. */
+  nextUsed(from: number, end: number): number {
+    const { used } = this;
+    for (let bit = from; bit < end; bit += 32 - (bit & 31)) {
       const word = used[bit >>> 5]! & (-1 << (bit & 31));
-      if (word !== 0) return Math.min(length, (bit & ~31) + 31 - Math.clz32(word & -word));
+      if (word !== 0) return Math.min(end, (bit & ~31) + 31 - Math.clz32(word & -word));
     }
-    return length;
+    return end;
   }
 
   /** Take free blocks. HOT. */
   take(start: number, length: number): void {
     const end = start + length;
     assert(length > 0, "a run has blocks");
-    assert(this.nextUsed(start) >= end, "blocks that are taken are free");
+    assert(end <= this.length, "a run is in its group");
+    assert(this.nextUsed(start, end) === end, "blocks that are taken are free");
     const left = start > 0 && this.isFree(start - 1) ? 1 : 0;
     const right = end < this.length && this.isFree(end) ? 1 : 0;
     this.fragments += left + right - 1;
@@ -132,7 +133,8 @@ export class Buddy {
   release(start: number, length: number): void {
     const end = start + length;
     assert(length > 0, "a run has blocks");
-    assert(this.nextFree(start) >= end, "blocks that are given back were taken");
+    assert(end <= this.length, "a run is in its group");
+    assert(this.nextFree(start, end) === end, "blocks that are given back were taken");
     const left = start > 0 && this.isFree(start - 1) ? 1 : 0;
     const right = end < this.length && this.isFree(end) ? 1 : 0;
     this.fragments += 1 - left - right;
@@ -175,8 +177,8 @@ export class Buddy {
   }
 
   private firstSingle(): number {
-    let block = this.nextFree(this.firstFree);
-    while (this.orderOf(block) !== 0) block = this.nextFree(block + 1);
+    let block = this.nextFree(this.firstFree, this.length);
+    while (this.orderOf(block) !== 0) block = this.nextFree(block + 1, this.length);
     return block;
   }
 

@@ -84,7 +84,7 @@ export class FirstFit implements BlockAllocator {
     const group = geometry.groupOf(goal);
     const buddy = this.space.buddy(group);
     const start = goal - geometry.groupStart(group);
-    const length = Math.min(want, buddy.nextUsed(start) - start);
+    const length = buddy.nextUsed(start, Math.min(buddy.length, start + want)) - start;
     if (length === 0 || (whole && length < want)) return;
     out.start = goal;
     out.length = length;
@@ -97,14 +97,15 @@ export class FirstFit implements BlockAllocator {
     for (let group = this.lowest; group < groups.count; group++) {
       if (groups.freeBlocksOf(group) <= out.length) continue;
       const buddy = this.space.buddy(group);
-      for (let at = buddy.nextFree(buddy.firstFree); at < buddy.length;) {
-        const end = Math.min(buddy.nextUsed(at), at + want);
+      const { length } = buddy;
+      for (let at = buddy.nextFree(buddy.firstFree, length); at < length;) {
+        const end = buddy.nextUsed(at, Math.min(length, at + want));
         if (end - at > out.length) {
           out.start = geometry.groupStart(group) + at;
           out.length = end - at;
         }
         if (out.length === want || !whole) break;
-        at = buddy.nextFree(end);
+        at = buddy.nextFree(end, length);
       }
       if (group === this.lowest && buddy.free === 0) this.lowest++;
       if (out.length === want || (out.length > 0 && !whole)) return;

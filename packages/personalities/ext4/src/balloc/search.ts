@@ -210,16 +210,19 @@ export class Search {
 
   private scanRuns(group: number, buddy: Buddy): void {
     const { extent, length } = this;
-    for (let at = buddy.nextFree(buddy.firstFree); at < buddy.length && !this.done;) {
-      // Up to here some run is long enough: the group would not have been picked otherwise.
-      const end = this.criterion < GOAL_LEN_SLOW ? buddy.nextUsed(at) : 0;
-      if (this.criterion < GOAL_LEN_SLOW && end - at < length) {
-        at = buddy.nextFree(end);
-        continue;
+    const { length: end } = buddy;
+    for (let at = buddy.nextFree(buddy.firstFree, end); at < end && !this.done;) {
+      if (this.criterion < GOAL_LEN_SLOW && at + length <= end) {
+        // Some run is long enough: the group would not have been picked otherwise.
+        const stop = buddy.nextUsed(at, at + length);
+        if (stop < at + length) {
+          at = buddy.nextFree(stop, end);
+          continue;
+        }
       }
       buddy.extentAt(at, length, extent);
       this.measure(group, extent.start, extent.length);
-      at = buddy.nextFree(at + extent.length);
+      at = buddy.nextFree(at + extent.length, end);
     }
     if (!this.done && this.foundLength >= this.length) this.done = true;
   }
