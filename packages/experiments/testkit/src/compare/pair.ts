@@ -269,9 +269,9 @@ export class FullPair extends Pair {
 /** What a design limits, as a fresh mount says. */
 export function limitsOf(volume: Volume): ModelLimits {
   volume.mount();
-  const { sizeMax, linkMax } = volume.vfs.superblock.fs;
+  const { sizeMax, linkMax, timeMin = -Infinity, timeMax = Infinity } = volume.vfs.superblock.fs;
   volume.unmount();
-  return { sizeMax, linkMax };
+  return { sizeMax, linkMax, timeMin, timeMax };
 }
 
 /** False where the space has become too small. */

@@ -56,6 +56,9 @@ export interface ModelLimits {
   readonly sizeMax: number;
   /** Largest nlink. EMLINK beyond. */
   readonly linkMax: number;
+  /** First and last second that a time can have. Others are cut, and the ends are whole seconds. */
+  readonly timeMin?: number;
+  readonly timeMax?: number;
 }
 
 const PERMISSIONS = 0o7777;
@@ -296,7 +299,11 @@ export class ModelFs {
 
   private timeOf(time: OperationTime): Timespec | null {
     if (time === "now") return this.now;
-    return time === null ? null : { sec: time[0], nsec: time[1] };
+    if (time === null) return null;
+    const { timeMin = -Infinity, timeMax = Infinity } = this.limits;
+    const [sec, nsec] = time;
+    if (sec > timeMin && sec < timeMax) return { sec, nsec };
+    return { sec: Math.min(Math.max(sec, timeMin), timeMax), nsec: 0 };
   }
 
   private openTmpfile(path: string, flags: number, mode: number): ModelFile {
