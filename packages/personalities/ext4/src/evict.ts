@@ -82,8 +82,23 @@ export function processOrphans(volume: Volume, inodes: readonly Ext4Inode[]): vo
   if (orphans.present) journal.run(1, () => setPresent(volume, false));
 }
 
+/**
+ * The mount ends: files with names may still be orphans, where a write failed after blocks were
+ * linked beyond the end of the file (indirect.ts). Nobody uses their inodes any more.
+ */
+export function settleOrphans(volume: Volume): void {
+  const { orphans } = volume;
+  const inos = [...orphans.nextOf.keys(), ...(orphans.file?.slotOf.keys() ?? [])];
+  for (const ino of inos) {
+    const inode = readInode(volume, ino as Ino, true);
+    if (inode.nlink === 0) continue;
+    inode.orphan = true;
+    finishTruncation(volume, inode);
+  }
+}
+
 /** A file with names was an orphan while it shrank or grew: the blocks behind its size are nobody's. */
-function finishTruncation(volume: Volume, inode: Ext4Inode): void {
+export function finishTruncation(volume: Volume, inode: Ext4Inode): void {
   if (hasBlocks(inode)) {
     const end = Math.ceil(inode.diskSize / volume.geometry.blockSize);
     truncateBlocks(volume, inode, end);

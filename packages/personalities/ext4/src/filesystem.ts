@@ -7,7 +7,7 @@
 import { type DirBatch, type FileSystem, type FsCounters, FsError, type Ino } from "@xiplab/core";
 import { type Inode, type Name, NAME_MAX, type NewInode, type PmemDevice } from "@xiplab/core";
 import type { Mapping, StatFs, XipOutcome, XipRange } from "@xiplab/core";
-import { freeInode } from "./evict.ts";
+import { finishTruncation, freeInode, settleOrphans } from "./evict.ts";
 import { retryForSpace } from "./file-map.ts";
 import { RO_COMPAT_PROJECT } from "./format/features.ts";
 import * as f from "./format/inode.ts";
@@ -90,8 +90,9 @@ export class Ext4FileSystem implements FileSystem {
   evict(inode: Inode): void {
     const ext4 = inode as Ext4Inode;
     if (this.readOnly) return;
-    if (inode.nlink === 0) freeInode(this.volume, ext4);
-    else if (ext4.preallocation !== null) this.volume.balloc.discardPreallocation(ext4);
+    if (inode.nlink === 0) return freeInode(this.volume, ext4);
+    if (ext4.orphan) finishTruncation(this.volume, ext4);
+    if (ext4.preallocation !== null) this.volume.balloc.discardPreallocation(ext4);
   }
 
   lookup(directory: Inode, name: Name): Ino {
@@ -261,6 +262,7 @@ export class Ext4FileSystem implements FileSystem {
     if (this.state === null) return;
     const { volume } = this;
     const { journal, orphans } = volume;
+    if (orphans.count > 0 && journal.aborted === null) settleOrphans(volume);
     if (orphans.present && orphans.count === 0 && journal.aborted === null) {
       journal.run(1, () => setPresent(volume, false));
     }
