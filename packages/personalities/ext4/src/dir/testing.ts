@@ -57,16 +57,16 @@ export function hashOf({ hashSeed, hashUnsigned, hashVersion }: Geometry, name: 
   return hash;
 }
 
-/** Pairs of names of `length` bytes with the same hash, sorted by it. */
-export function collidingNames(geometry: Geometry, length: number, tries: number): string[][] {
+/** `count` pairs of names of `length` bytes, each with one hash. The same at each call. */
+export function collidingNames(geometry: Geometry, length: number, count: number): string[][] {
   const byHash = new Map<number, string>();
-  const pairs: { major: number; names: string[] }[] = [];
-  for (let index = 0; index < tries; index++) {
+  const pairs: string[][] = [];
+  for (let index = 0; pairs.length < count; index++) {
     const name = index.toString(36).padEnd(length, "-");
     const { major } = hashOf(geometry, name);
     const other = byHash.get(major);
     if (other === undefined) byHash.set(major, name);
-    else pairs.push({ major, names: [other, name] });
+    else pairs.push([other, name]);
   }
-  return pairs.sort((a, b) => a.major - b.major).map(({ names }) => names);
+  return pairs;
 }
