@@ -110,7 +110,7 @@ function checkImage(image: Image, report: Totals): void {
   const { view } = image;
   const at = image.at + geometry.superOffset;
   report.clean = isClean(image, view, at);
-  checkSuperblock(image);
+  checkSuperblock(image, view, at);
   checkBackups(image, view, at);
   const groups = checkGroups(image, claims);
   findOrphans(image, groups, facts, view, at);

@@ -7,7 +7,7 @@
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "@xiplab/core";
 import { crcRaw, crcZeros, inodeSeed } from "../checksum.ts";
 import { fileTypeOf } from "../format/dirent.ts";
-import { INCOMPAT_64BIT } from "../format/features.ts";
+import { COMPAT_RESIZE_INODE, INCOMPAT_64BIT, RO_COMPAT_QUOTA } from "../format/features.ts";
 import * as f from "../format/inode.ts";
 import { covers, I_BLOCK_AT, INODE, INODE_BASE_SIZE, INODE_EXTRA } from "../format/inode.ts";
 import { BlockMap } from "./block-map.ts";
@@ -22,21 +22,27 @@ import { Xattrs } from "./xattrs.ts";
 const STRUCT = "ext4_inode";
 const TWO_32 = 2 ** 32;
 const SECTOR_SIZE = 512;
-/** Flags of features that no image has that is checked, and of compression. */
+const INO_USER_QUOTA = 3;
+const INO_GROUP_QUOTA = 4;
+/** May hold a boot loader; nothing in Linux makes one. */
+const INO_BOOT_LOADER = 5;
+/** Compressed blocks, and inodes of AFS. */
+const FL_COMPRBLK = 0x200;
+const FL_IMAGIC = 0x2000;
+/** Flags of features that no image has that is checked. */
 const FOREIGN_FLAGS =
-  f.FL_INLINE_DATA | f.FL_ENCRYPT | f.FL_CASEFOLD | f.FL_EA_INODE | 0x4 | 0x2000;
+  f.FL_INLINE_DATA | f.FL_ENCRYPT | f.FL_CASEFOLD | f.FL_EA_INODE | FL_COMPRBLK | FL_IMAGIC;
 
-/** Where the log and the orphan file begin, for those who check what is in them. */
+/** Where the log begins, for those who check what is in it. */
 export interface SpecialFile {
   /** Device block of its first block, 0 where it has none. */
   first: number;
-  /** Blocks in a row from block 0 of the file on, all there. */
+  /** Blocks of the file. */
   length: number;
 }
 
 export class InodePass {
   readonly journal: SpecialFile = { first: 0, length: 0 };
-  readonly orphanFile: SpecialFile = { first: 0, length: 0 };
   private readonly image: Image;
   private readonly groups: GroupTable;
   private readonly claims: Claims;
@@ -63,7 +69,7 @@ export class InodePass {
 
   run(): void {
     for (let ino = 1; ino < this.image.geometry.firstIno; ino++) {
-      this.facts.addKind(ino, KIND_USED | KIND_NAMELESS);
+      if (ino !== f.INO_ROOT) this.facts.addKind(ino, KIND_USED | KIND_NAMELESS);
     }
     for (let group = 0; group < this.image.geometry.groupCount; group++) this.runGroup(group);
     this.xattrs.checkCounts();
@@ -102,7 +108,7 @@ export class InodePass {
       this.checkFree(view, at, ino, mode);
       return;
     }
-    if (reserved) this.checkReserved(view, at, ino, mode, links);
+    if (reserved) this.checkReserved(view, at, ino, mode);
     else this.checkUsed(view, at, ino, mode, links, orphan);
   }
 
@@ -246,7 +252,7 @@ export class InodePass {
     const { map } = this;
     const type = mode & S_IFMT;
     const flags = INODE.flags.get(view, at);
-    const size = INODE.sizeLo.get(view, at) + INODE.sizeHi.get(view, at) * TWO_32;
+    const size = sizeOf(view, at);
     const isDirectory = type === S_IFDIR;
     const { blockSize } = this.image.geometry;
     if (isDirectory) {
@@ -264,7 +270,7 @@ export class InodePass {
     if (type === S_IFLNK) this.checkSymlink(view, at, ino, size, flags, isFast);
     else if (type !== S_IFREG && !isDirectory) this.checkSpecial(view, at, ino, type, size, flags);
     this.checkBlockCount(view, at, ino, map.blocks + attributeBlocks, flags);
-    if (ino === this.orphanFileIno) this.noteFile(this.orphanFile);
+    if (ino === this.image.geometry.journalIno) this.noteFile(this.journal, size);
   }
 
   private readPointers(view: DataView, at: number, ino: number): void {
@@ -278,9 +284,9 @@ export class InodePass {
     else this.map.readPointers(view, block);
   }
 
-  private noteFile(file: SpecialFile): void {
+  private noteFile(file: SpecialFile, size: number): void {
     file.first = this.map.first;
-    file.length = this.map.end;
+    file.length = Math.min(this.map.end, Math.floor(size / this.image.geometry.blockSize));
   }
 
   private checkDirectorySize(ino: number, size: number): void {
@@ -373,20 +379,20 @@ export class InodePass {
   }
 
   /** Inodes below firstIno but the root: in use whatever they say. */
-  private checkReserved(
-    view: DataView,
-    at: number,
-    ino: number,
-    mode: number,
-    links: number,
-  ): void {
+  private checkReserved(view: DataView, at: number, ino: number, mode: number): void {
     const { image, map } = this;
     const { geometry } = image;
-    const type = mode & S_IFMT;
-    if (mode !== 0 && type !== S_IFREG) this.add(ino, "mode", mode, "a regular file, or 0");
-    this.facts.setLinks(ino, links);
     const flags = INODE.flags.get(view, at);
     const seed = inodeSeed(geometry.csumSeed, ino, INODE.generation.get(view, at));
+    const isUsed = this.isSpecial(ino);
+    if (isUsed) {
+      if (mode >>> 12 !== S_IFREG >>> 12) this.add(ino, "mode", mode, "a regular file");
+      if (INODE.linksCount.get(view, at) === 0) this.add(ino, "linksCount", 0, 1);
+    } else if (ino !== INO_BOOT_LOADER || mode >>> 12 !== S_IFREG >>> 12) {
+      this.checkUnused(view, at, ino);
+    }
+    const dtime = INODE.dtime.get(view, at);
+    if (dtime !== 0) this.add(ino, "dtime", dtime, "0 of an inode that is reserved");
     if (geometry.inodeSize > INODE_BASE_SIZE) this.checkExtra(view, at, ino);
     const attributeBlocks = this.checkXattrs(view, at, ino);
     map.reset(ino, seed, null);
@@ -398,22 +404,34 @@ export class InodePass {
       map.readPointers(view, at + I_BLOCK_AT);
     }
     this.checkBlockCount(view, at, ino, map.blocks + attributeBlocks, flags);
-    if (ino === f.INO_JOURNAL && geometry.hasJournal) this.checkJournalInode(view, at, mode, links);
+    const size = sizeOf(view, at);
+    if (isUsed) this.checkFileSize(ino, size, flags, false);
+    if (ino === geometry.journalIno && geometry.hasJournal) this.noteFile(this.journal, size);
   }
 
-  private checkJournalInode(view: DataView, at: number, mode: number, links: number): void {
-    const { map } = this;
-    const { blockSize } = this.image.geometry;
-    const size = INODE.sizeLo.get(view, at) + INODE.sizeHi.get(view, at) * TWO_32;
-    const ino = f.INO_JOURNAL;
-    if ((mode & S_IFMT) !== S_IFREG) this.add(ino, "mode", mode, "a regular file");
-    if (links === 0) this.add(ino, "linksCount", 0, "1 of the journal");
-    if (size % blockSize !== 0 || size > map.end * blockSize) {
-      this.add(ino, "size", size, `at most ${map.end * blockSize}`);
+  /** Does the format use the reserved inode? */
+  private isSpecial(ino: number): boolean {
+    const { geometry } = this.image;
+    if (ino === f.INO_RESIZE) return (geometry.compat & COMPAT_RESIZE_INODE) !== 0;
+    if (ino === geometry.journalIno) return geometry.hasJournal;
+    const quotas = (geometry.roCompat & RO_COMPAT_QUOTA) !== 0;
+    return quotas && (ino === INO_USER_QUOTA || ino === INO_GROUP_QUOTA);
+  }
+
+  /** A reserved inode that nothing uses says nothing (inode 1 may list bad blocks). */
+  private checkUnused(view: DataView, at: number, ino: number): void {
+    const fields = ["mode", "uidLo", "uidHi", "gidLo", "gidHi", "linksCount"] as const;
+    for (const name of fields) {
+      const found = INODE[name].get(view, at);
+      if (found !== 0) this.add(ino, name, found, "0 of a reserved inode");
     }
-    this.noteFile(this.journal);
+    const size = sizeOf(view, at);
+    if (size !== 0 && ino !== f.INO_BAD_BLOCKS) this.add(ino, "size", size, 0);
   }
 }
+
+const sizeOf = (view: DataView, at: number): number =>
+  INODE.sizeLo.get(view, at) + INODE.sizeHi.get(view, at) * TWO_32;
 
 /** HOT. */
 function isZero(view: DataView, at: number, length: number): boolean {

@@ -51,6 +51,8 @@ function checkVersion2(image: Image, view: DataView, at: number, add: Add): void
   const compat = J.featureCompat.get(view, at);
   const unknown = incompat & ~j.INCOMPAT_KNOWN;
   if (unknown !== 0) add("featureIncompat", incompat, "features that there are");
+  const users = J.users.get(view, at);
+  if (users > 1) add("users", users, "1 of a journal inside");
   if (roCompat !== 0) add("featureRoCompat", roCompat, 0);
   const both = j.INCOMPAT_CSUM_V2 | j.INCOMPAT_CSUM_V3;
   if ((incompat & both) === both) add("featureIncompat", incompat, "one kind of checksums");

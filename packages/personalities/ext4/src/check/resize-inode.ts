@@ -6,7 +6,7 @@
  * copies. Those blocks were claimed with the copies: here only the double indirect block is.
  */
 import { COMPAT_RESIZE_INODE } from "../format/features.ts";
-import { I_BLOCK_AT, INODE, INO_RESIZE } from "../format/inode.ts";
+import { I_BLOCK_AT, INO_RESIZE } from "../format/inode.ts";
 import type { BlockMap } from "./block-map.ts";
 import type { Claims } from "./claims.ts";
 import type { Image } from "./image.ts";
@@ -35,11 +35,6 @@ export function checkResizeInode(
   }
   if (!resizes) return;
   const double = view.getUint32(at + I_BLOCK_AT + 4 * DOUBLE, true);
-  const links = INODE.linksCount.get(view, at);
-  if (links === 0) findings.add(STRUCT, WHERE, "linksCount", 0, 1);
-  if (INODE.mode.get(view, at) >>> 12 !== 8) {
-    findings.add(STRUCT, WHERE, "mode", INODE.mode.get(view, at), "a regular file");
-  }
   if (!image.isOnDevice(double) || claims.claim(double, 1) > 0) {
     findings.add(STRUCT, WHERE, `block[${DOUBLE}]`, double, "a block that nothing else has");
     return;

@@ -7,6 +7,9 @@ import { isSuperblockSound } from "../super.ts";
 import type { Image } from "./image.ts";
 
 const SUPER = "ext4_super_block";
+const NO_UUID = "00000000-0000-0000-0000-000000000000";
+/** Of those that only forbid writing: what does not change how an image is read. */
+const CHECKED_RO_COMPAT = f.RO_COMPAT_SUPPORTED | f.RO_COMPAT_QUOTA | f.RO_COMPAT_VERITY;
 /** Fields that no copy may have otherwise: what the layout follows from. */
 const LASTING = [
   "inodesCount",
@@ -29,7 +32,7 @@ export function isClean(image: Image, view: DataView, at: number): boolean {
 }
 
 /** What contradicts itself in the superblock at `at`. */
-export function checkSuperblock(image: Image): void {
+export function checkSuperblock(image: Image, view: DataView, at: number): void {
   const { geometry, findings } = image;
   const { incompat, roCompat, compat, blockCount } = geometry;
   const add = (field: string, found: string | number, expected: string | number): void =>
@@ -53,6 +56,35 @@ export function checkSuperblock(image: Image): void {
   const resizes = (compat & f.COMPAT_RESIZE_INODE) !== 0;
   if (!resizes && geometry.reservedGdtBlocks > 0) {
     add("reservedGdtBlocks", geometry.reservedGdtBlocks, "0 without resize_inode");
+  }
+  const unknown = roCompat & ~CHECKED_RO_COMPAT;
+  if (unknown !== 0) {
+    const names = f.featureNames(unknown, f.RoCompatNames).join(", ");
+    add("featureRoCompat", names, "features that are checked");
+  }
+  checkInodeNumbers(image, view, at, add);
+}
+
+type Add = (field: string, found: string | number, expected: string | number) => void;
+
+/** Inodes that the superblock names, and what goes with them. */
+function checkInodeNumbers(image: Image, view: DataView, at: number, add: Add): void {
+  const { compat, roCompat, hasJournal } = image.geometry;
+  const present = (roCompat & f.RO_COMPAT_ORPHAN_PRESENT) !== 0;
+  if (present && (compat & f.COMPAT_ORPHAN_FILE) === 0) {
+    add("featureRoCompat", "orphan_present", "together with orphan_file");
+  }
+  if ((roCompat & f.RO_COMPAT_QUOTA) === 0) {
+    for (const name of ["userQuotaIno", "groupQuotaIno", "projectQuotaIno"] as const) {
+      const ino = S[name].get(view, at);
+      if (ino !== 0) add(name, ino, "0 without quota");
+    }
+  }
+  if (hasJournal && S.journalUuid.get(view, at) !== NO_UUID) {
+    add("journalUuid", S.journalUuid.get(view, at), "zeros of a journal inside");
+  }
+  if (!hasJournal && S.journalIno.get(view, at) !== 0) {
+    add("journalIno", S.journalIno.get(view, at), "0 without a journal");
   }
 }
 

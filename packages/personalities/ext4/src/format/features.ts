@@ -25,9 +25,11 @@ export const RO_COMPAT_HUGE_FILE = 0x8;
 export const RO_COMPAT_GDT_CSUM = 0x10;
 export const RO_COMPAT_DIR_NLINK = 0x20;
 export const RO_COMPAT_EXTRA_ISIZE = 0x40;
+export const RO_COMPAT_QUOTA = 0x100;
 export const RO_COMPAT_BIGALLOC = 0x200;
 export const RO_COMPAT_METADATA_CSUM = 0x400;
 export const RO_COMPAT_PROJECT = 0x2000;
+export const RO_COMPAT_VERITY = 0x8000;
 export const RO_COMPAT_ORPHAN_PRESENT = 0x10000;
 
 export const CompatNames: Readonly<Record<number, string>> = {
