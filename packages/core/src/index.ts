@@ -69,7 +69,7 @@ export {
   WriteProtocols,
 } from "./data-path.ts";
 export type { Stat } from "./vfs/attributes.ts";
-export { counterClock } from "./vfs/clock.ts";
+export { coarseClock, counterClock } from "./vfs/clock.ts";
 export type { VfsEvent, VfsEventKind, VfsListener } from "./vfs/events.ts";
 export type { FileLock, HeldLock, LockOwner, LockWait } from "./vfs/locks.ts";
 export { mkfs, mount, type MountEnvironment, mountOptionTable } from "./vfs/mount.ts";

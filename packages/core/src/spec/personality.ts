@@ -115,6 +115,9 @@ export interface FileSystem extends MappingOperations {
   /** Seconds since the epoch of the first and the last time that the format has. Default: no limit. */
   readonly timeMin?: number;
   readonly timeMax?: number;
+  /** Nanoseconds between two times that the format tells apart; a divisor of a second. Default 1. Its
+   * own clock is to be as coarse (`coarseClock`), or times would change when they are read back. */
+  readonly timeGranularity?: number;
 
   /** Read an inode from the medium. The vfs calls it once per inode and keeps the object.
    * @throws FsError ESTALE where `ino` is free or out of range; CorruptionError. */

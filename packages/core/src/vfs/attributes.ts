@@ -329,8 +329,8 @@ function clampSec(sb: Superblock, sec: number): number {
 
 /** At the ends of the range there are whole seconds alone. */
 function clampNsec(sb: Superblock, { sec, nsec }: Timespec): number {
-  const { timeMin = -Infinity, timeMax = Infinity } = sb.fs;
-  return sec > timeMin && sec < timeMax ? nsec : 0;
+  const { timeMin = -Infinity, timeMax = Infinity, timeGranularity = 1 } = sb.fs;
+  return sec > timeMin && sec < timeMax ? nsec - (nsec % timeGranularity) : 0;
 }
 
 const DIRECTORY_FLAGS = INODE_DIRSYNC | INODE_TOPDIR | INODE_PROJINHERIT;

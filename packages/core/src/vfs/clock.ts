@@ -1,4 +1,5 @@
-/** The clock of a mount that was given none: counts, so that the same run gives the same image. */
+/** Clocks: that of a mount that was given none, and that of a format with coarse times. */
+import { assert } from "../spec/errors.ts";
 import type { Clock, Timespec } from "../spec/inode.ts";
 
 /** 6 December 2013, 00:00 UTC: the day of the mail that this project starts from. */
@@ -19,6 +20,22 @@ export function counterClock(): Clock {
         time.nsec -= NSEC_PER_SEC;
         time.sec++;
       }
+      return time;
+    },
+  };
+}
+
+/** A clock that stands still for `granularityNsec`, a divisor of a second. Gives the same object each
+ * time: copy it. */
+export function coarseClock(clock: Clock, granularityNsec: number): Clock {
+  assert(NSEC_PER_SEC % granularityNsec === 0, "the granularity divides a second");
+  if (granularityNsec === 1) return clock;
+  const time: Timespec = { sec: 0, nsec: 0 };
+  return {
+    now(): Timespec {
+      const { sec, nsec } = clock.now();
+      time.sec = sec;
+      time.nsec = nsec - (nsec % granularityNsec);
       return time;
     },
   };

@@ -160,6 +160,17 @@ describe("times", () => {
   });
 });
 
+describe("a format with whole seconds", () => {
+  test("keeps them from the start: a time is the same when it is read back", () => {
+    const { task, f } = setUp({ timeGranularity: 1_000_000_000 });
+    writeTo(task);
+    expect([f.mtimeNsec, f.ctimeNsec]).toEqual([0, 0]);
+    task.utimens(n("/f"), { sec: 5, nsec: 999_999_999 }, { sec: 6, nsec: 1 });
+    expect([f.atimeSec, f.atimeNsec, f.mtimeSec, f.mtimeNsec]).toEqual([5, 0, 6, 0]);
+    expect(f.ctimeNsec).toBe(0);
+  });
+});
+
 describe("reserved space", () => {
   test("a design that keeps some hears who asks, before each change that may allocate", () => {
     const { fs, task } = setUp({ privileged: true });

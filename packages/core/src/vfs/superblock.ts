@@ -15,6 +15,7 @@ import { isDirectory } from "../spec/mode.ts";
 import type { Capabilities, Capability, FileSystem } from "../spec/personality.ts";
 import type { Ino } from "../spec/units.ts";
 import { assert, CorruptionError, type ErrorCode, FsError } from "../spec/errors.ts";
+import { coarseClock } from "./clock.ts";
 import { Listeners } from "./events.ts";
 import { LockTable } from "./locks.ts";
 import { PathCache } from "./path-cache.ts";
@@ -71,7 +72,7 @@ export class Superblock {
     this.fs = parts.fs;
     this.files = parts.files;
     this.capabilities = parts.capabilities;
-    this.clock = parts.clock;
+    this.clock = coarseClock(parts.clock, parts.fs.timeGranularity ?? 1);
     this.atime = parts.atime;
     this.dev = parts.dev;
     this.inodesMax = parts.inodesMax;

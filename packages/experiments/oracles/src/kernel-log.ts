@@ -11,8 +11,9 @@ const SHUTDOWN = /shut down requested|User initiated shutdown/;
 const COMPLAINT = new RegExp(
   [
     "EXT4-fs (error|warning|critical)",
-    "EXT4-fs \\(.*(error|warning|invalid|corrupt|bad|fail|not (found|supported))",
-    "JBD2:.*(error|corrupt|invalid|fail|bad|recovery)",
+    // Whole words: a uuid may have "bad" in it.
+    "EXT4-fs \\(.*\\b(error|warning|invalid|corrupt\\w*|bad|fail\\w*|not (found|supported))\\b",
+    "JBD2:.*\\b(error|corrupt\\w*|invalid|fail\\w*|bad|recovery)\\b",
     "Aborting journal",
     "XFS .*(Corruption|corrupt|Internal error|CRC error|Metadata)",
     "I/O error",

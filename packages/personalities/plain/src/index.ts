@@ -33,8 +33,8 @@ export const plain: Personality = {
   check,
   probe: (device) => readOr(0, () => SUPERBLOCK.magic.get(device.view(0, BLOCK_SIZE), 0)) === MAGIC,
   defaultOptions: (device) => splitOptions(readOr("", () => readSuperblock(device).defaultOptions)),
-  describe(device) {
-    const view = device.view(0, BLOCK_SIZE);
-    return [...describe(SUPERBLOCK, view, 0), ...describe(STATE, view, STATE_AT)];
-  },
+  describe: (device) => factsOf(device.view(0, BLOCK_SIZE)),
 };
+
+const factsOf = (view: DataView) =>
+  describe(SUPERBLOCK, view, 0).concat(describe(STATE, view, STATE_AT));

@@ -1,10 +1,12 @@
 /** Operations on a directory of this machine, in a process of its own: see play.ts. */
 import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Operation } from "../operations.ts";
 
 const TIMEOUT_MS = 300_000;
-const OUTPUT_MAX = 256 * 1024 * 1024;
 
 /**
  * Play `operations` with `directory` as the root; files that they leave open are closed at the end.
@@ -13,13 +15,16 @@ const OUTPUT_MAX = 256 * 1024 * 1024;
 export function playInKernel(directory: string, operations: readonly Operation[]): string[] {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const main = fileURLToPath(new URL(`./play.${extension}`, import.meta.url));
-  const child = spawnSync(process.execPath, ["--no-warnings", main, directory], {
-    encoding: "utf8",
-    input: JSON.stringify(operations),
-    maxBuffer: OUTPUT_MAX,
-    timeout: TIMEOUT_MS,
-  });
-  if (child.error !== undefined) throw child.error;
-  if (child.status !== 0) throw new Error(`play: exit ${child.status} ${child.stderr}`);
-  return JSON.parse(child.stdout) as string[];
+  const place = fs.mkdtempSync(path.join(os.tmpdir(), "xiplab-play-"));
+  try {
+    const file = path.join(place, "operations");
+    fs.writeFileSync(file, JSON.stringify(operations));
+    const args = ["--no-warnings", main, directory, file];
+    const child = spawnSync(process.execPath, args, { encoding: "utf8", timeout: TIMEOUT_MS });
+    if (child.error !== undefined) throw child.error;
+    if (child.status !== 0) throw new Error(`play: exit ${child.status} ${child.stderr}`);
+    return JSON.parse(fs.readFileSync(file, "utf8")) as string[];
+  } finally {
+    fs.rmSync(place, { recursive: true, force: true });
+  }
 }
