@@ -1,11 +1,13 @@
 /** The designs that this program knows: the one place that joins them to the rest. */
 import type { Personality, PmemDevice } from "@xiplab/core";
+import { ext4 } from "@xiplab/ext4";
 import { plain } from "@xiplab/plain";
 import { usage } from "./problem.ts";
 
-export const personalities: readonly Personality[] = [plain];
+export const personalities: readonly Personality[] = [plain, ext4];
 
-const known = (): string => personalities.map((one) => one.name).join(", ");
+/** The names of all, for people. */
+export const known = (): string => personalities.map((one) => one.name).join(", ");
 
 /** @throws Problem, a usage error that lists what there is. */
 export function personalityNamed(name: string): Personality {

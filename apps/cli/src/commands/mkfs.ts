@@ -13,7 +13,7 @@ import { examples, jsonOption, optionsArgument, sizeArgument } from "../command.
 import { type Context, hostPath, print, printJson } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { createImage, systemClock } from "../image.ts";
-import { personalityNamed } from "../personalities.ts";
+import { known, personalityNamed } from "../personalities.ts";
 import { Problem, usage } from "../problem.ts";
 import { formatSize } from "../text.ts";
 
@@ -35,7 +35,7 @@ export function addMkfs(cli: Cli): void {
       "Make an empty file system in an image file. Options of mkfs shape the format; mount options " +
         "are stored in the image, and every later mount starts from them.",
     )
-    .argument("<personality>", "kind of file system: plain")
+    .argument("<personality>", `kind of file system: ${known()}`)
     .argument("<image>", "image file to make")
     .option("-s, --size <bytes>", "size of the device: 64M, 8G; files are sparse", sizeArgument)
     .option("-o, --options <name=value,...>", "options of mkfs and mount", optionsArgument)
@@ -47,6 +47,7 @@ export function addMkfs(cli: Cli): void {
   examples(command, [
     "xip mkfs plain disk.img --size 64M",
     "xip mkfs plain disk.img --size 8G -o unwritten=zero,data=xip",
+    "xip mkfs ext4 disk.img --size 1G -o label=work,journalSize=64M",
   ]);
 }
 
