@@ -3,10 +3,16 @@
  * disturbs no other target. Driven by `run.ts` over the IPC channel.
  */
 import { type Batch, Meter } from "./batch.ts";
-import { ALL_USED } from "./catalog.ts";
-import { chooseDirectories, makeGrowthTree, Operations, type Scene } from "./operations.ts";
+import { ALL_USED, MOUNT_KERNEL, MOUNT_SPARSE } from "./catalog.ts";
+import {
+  chooseDirectories,
+  makeFlatTree,
+  makeGrowthTree,
+  Operations,
+  type Scene,
+} from "./operations.ts";
 import type { ChildOptions, Reply, Request, TargetName } from "./protocol.ts";
-import { MEMCPY, XIPLAB } from "./protocol.ts";
+import { EXT4, MEMCPY, PLAIN } from "./protocol.ts";
 import { openMemfs, openNodeVfs, openTmpfs, openZenfs } from "./targets/peers.ts";
 import type { Target } from "./targets/target.ts";
 
@@ -22,9 +28,17 @@ interface Opened {
 /** xiplab is imported where it is measured, as every peer is. */
 async function open(options: ChildOptions): Promise<Opened> {
   switch (options.target) {
-    case XIPLAB: {
+    case PLAIN:
+    case EXT4: {
       const { openXiplab } = await import("./targets/xiplab.ts");
-      return sceneOf(openXiplab(options.population), options);
+      const { prepareMount } = await import("./mount.ts");
+      const scene = sceneOf(openXiplab(options.target, options.population), options);
+      const mounts = [MOUNT_SPARSE, MOUNT_KERNEL];
+      return {
+        ...scene,
+        prepare: (op) =>
+          mounts.includes(op) ? new Map([[options.target, prepareMount(op)]]) : scene.prepare(op),
+      };
     }
     case "memfs":
       return sceneOf(await openMemfs(), options);
@@ -36,31 +50,29 @@ async function open(options: ChildOptions): Promise<Opened> {
       return sceneOf(openTmpfs(), options);
     case MEMCPY: {
       const { prepareXip } = await import("./xip.ts");
-      return { prepare: prepareXip, dispose: () => undefined };
+      const prepare = (op: string) => prepareXip(op, options.beside);
+      return { prepare, dispose: () => undefined };
     }
   }
 }
 
 function sceneOf<Handle>(
   opened: { readonly target: Target<Handle>; readonly root: string },
-  { target: name, population }: ChildOptions,
+  { target: name, population, oneDirectory }: ChildOptions,
 ): Opened {
   const { target, root } = opened;
   const batchFiles = name === "zenfs" ? BATCH_FILES_ZENFS : BATCH_FILES;
-  const all = population === 0 ? [] : makeGrowthTree(target, root, population);
-  const some: Scene<Handle> = {
-    target,
-    root,
-    batchFiles,
-    tree: chooseDirectories(all),
-  };
+  const makeTree = oneDirectory ? makeFlatTree : makeGrowthTree;
+  const all = population === 0 ? [] : makeTree(target, root, population);
+  const tree = oneDirectory ? all : chooseDirectories(all);
+  const some: Scene<Handle> = { target, root, batchFiles, tree };
   const prepare = (op: string): ReadonlyMap<TargetName, Batch> => {
     const operation = Operations[op.replace(/ @.*/, "")];
     if (operation === undefined) throw new Error(`no operation '${op}'`);
     const scene = op.endsWith(ALL_USED) ? { ...some, tree: all } : some;
     const batch = operation(scene);
     // Of so many files a slice visits a part: caches shall know all of them before the first.
-    const passes = population > 0 ? 2 : 0;
+    const passes = population > 0 && !oneDirectory ? 2 : 0;
     for (let pass = 0; pass < passes; pass++) batch.run(0, batch.ops);
     return new Map([[name, batch]]);
   };

@@ -44,6 +44,8 @@ export const Operations: Readonly<Record<string, Prepare>> = {
   "pwrite 4 KiB": pwrite,
   "append 64 B": append,
   "pread 64 B": preadOfMany,
+  "create in one directory": createInTree,
+  "lookup in one directory": lookupInTree,
 };
 
 // Buffers and not plain Uint8Arrays all through: node:vfs takes nothing else.
@@ -74,6 +76,19 @@ export function makeGrowthTree<Handle>(
   count: number,
 ): string[] {
   return makeTree(target, `${root}/tree`, count, FILE_BYTES_SMALL);
+}
+
+/** Empty files, all in one directory. */
+export function makeFlatTree<Handle>(
+  target: Target<Handle>,
+  root: string,
+  count: number,
+): string[] {
+  const directory = `${root}/flat`;
+  target.mkdir(directory);
+  const paths = Array.from({ length: count }, (_, index) => `${directory}/file-${index}.txt`);
+  for (const path of paths) target.create(path);
+  return paths;
 }
 
 /** The files of ten directories, taken at random. */
@@ -276,6 +291,33 @@ function preadOfMany<Handle>({ target, tree }: Scene<Handle>): Batch {
       check(buffer[0] === 0x5a, "pread gave what was written");
       for (const handle of handles) target.close(handle);
     },
+  };
+}
+
+/** More files beside those that are there. */
+function createInTree<Handle>({ target, tree, batchFiles }: Scene<Handle>): Batch {
+  const paths = Array.from({ length: batchFiles }, (_, index) => `${tree[0]!}.${index}`);
+  return {
+    ops: paths.length,
+    run: (first, end) => {
+      for (let index = first; index < end; index++) target.create(paths[index]!);
+    },
+    after: () => {
+      for (const path of paths) target.unlink(path);
+    },
+  };
+}
+
+/** Names at random: what the design pays to find one, without a cache of names above it. */
+function lookupInTree<Handle>({ target, tree }: Scene<Handle>): Batch {
+  const paths = shuffle([...tree], SEED).map(copyString);
+  let found = 0;
+  return {
+    ops: paths.length,
+    run: (first, end) => {
+      for (let index = first; index < end; index++) found += target.lookup(paths[index]!);
+    },
+    end: () => check(found >= paths.length, "lookup found the names"),
   };
 }
 

@@ -3,9 +3,9 @@
  * machine meets all of them alike and cancels in the ratios.
  */
 import type { Slice } from "./batch.ts";
-import { ALL_USED, type Goal, type Row, type Section } from "./catalog.ts";
+import { ALL_USED, type Goal, ONE_DIRECTORY, type Row, type Section } from "./catalog.ts";
 import { Child } from "./child-process.ts";
-import { type ChildOptions, MEMCPY, type TargetName } from "./protocol.ts";
+import { type ChildOptions, MEMCPY, OurNames, PLAIN, type TargetName } from "./protocol.ts";
 import { median, spread } from "./statistics.ts";
 
 export interface Pace {
@@ -25,8 +25,15 @@ export interface Result {
   readonly meanNsPerOp: number;
   /** Half the interquartile range of nsPerOp, relative to it. */
   readonly spread: number;
-  /** nsPerOp divided by that of the same round of the goal's row, median over rounds. */
-  readonly goal?: Goal & { readonly ratio: number };
+  readonly outcomes: readonly Outcome[];
+}
+
+/** A goal and what was reached. */
+export interface Outcome {
+  readonly goal: Goal;
+  /** nsPerOp divided by that of the same round of the goal's row, median over rounds; or
+   * milliseconds. */
+  readonly reached: number;
 }
 
 interface Skip {
@@ -85,10 +92,12 @@ async function openLanes(
       // Against the bare copy both run in one process, over memory of one age.
       const options: ChildOptions = {
         target: shared ? MEMCPY : target,
+        beside: OurNames.find((name) => row.targets.includes(name)) ?? PLAIN,
         population: row.population,
+        oneDirectory: row.op.includes(ONE_DIRECTORY),
       };
       // Where every file is visited, what is kept of them in memory is not what it is elsewhere.
-      const key = `${options.target} ${options.population} ${row.op.endsWith(ALL_USED)}`;
+      const key = `${JSON.stringify(options)} ${row.op.endsWith(ALL_USED)}`;
       try {
         const child = children.get(key) ?? (await Child.start(options));
         children.set(key, child);
@@ -132,20 +141,25 @@ async function measureLanes(lanes: readonly Lane[], pace: Pace, report: Report):
 function addResults(lanes: readonly Lane[], report: Report): void {
   for (const { row, target, slices } of lanes) {
     const medians = slices.map((slice) => slice.median);
-    const base =
-      target === row.targets[0] && row.goal !== undefined
-        ? lanes.find((lane) => lane.row.op === row.goal!.op && lane.target === row.goal!.target)
-        : undefined;
-    const ratios = base?.slices.map((slice, round) => medians[round]! / slice.median);
+    const own = row.goals.filter(({ whose }) => whose === target);
     report.rows.push({
       op: row.op,
       target,
       nsPerOp: median(medians),
       meanNsPerOp: median(slices.map(({ mean }) => mean)),
       spread: spread(medians),
-      ...(ratios === undefined ? {} : { goal: { ...row.goal!, ratio: median(ratios) } }),
+      outcomes: own.flatMap((goal) => outcomeOf(goal, medians, lanes)),
     });
   }
+}
+
+/** Nothing where the other row was not measured. */
+function outcomeOf(goal: Goal, medians: readonly number[], lanes: readonly Lane[]): Outcome[] {
+  if ("msMax" in goal) return [{ goal, reached: median(medians) / 1e6 }];
+  const base = lanes.find(({ row, target }) => row.op === goal.op && target === goal.target);
+  if (base === undefined) return [];
+  const ratios = base.slices.map((slice, round) => medians[round]! / slice.median);
+  return [{ goal, reached: median(ratios) }];
 }
 
 function messageOf(error: unknown): string {

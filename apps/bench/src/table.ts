@@ -1,10 +1,16 @@
 /** The result as a table for people. */
 import { styleText } from "node:util";
 import type { Report, Result } from "./run.ts";
-import { GrowthSections, type Section, SideSections, XipSections } from "./catalog.ts";
-import { TargetNames, type TargetName, XIPLAB } from "./protocol.ts";
+import {
+  GrowthSections,
+  MountSections,
+  type Section,
+  SideSections,
+  XipSections,
+} from "./catalog.ts";
+import { OurNames, TargetNames, type TargetName } from "./protocol.ts";
 
-const FIRST_WIDTH = 32;
+const FIRST_WIDTH = 50;
 const CELL_WIDTH = 17;
 
 /** Lines for a terminal of 120 columns. */
@@ -16,11 +22,12 @@ export function formatReport(report: Report): string {
       report,
     ),
     formatTable(
-      "Side by side: time per operation; × is against xiplab, above 1 it is slower",
+      "Side by side: time per operation; × is against the first column, above 1 it is slower",
       SideSections,
       report,
     ),
-    formatTable("Growth: 100 files in a directory, random files", GrowthSections, report),
+    formatTable("Growth: 100 files in a directory, or all in one", GrowthSections, report),
+    formatTable("From an image file to its root directory", MountSections, report),
     ...formatGoals(report.rows),
     ...formatSkips(report),
     "± is half the interquartile range over the rounds.",
@@ -41,7 +48,9 @@ function formatTable(title: string, sections: readonly Section[], report: Report
 }
 
 function formatRow(op: string, targets: readonly TargetName[], rows: readonly Result[]): string {
-  const own = rows.find((row) => row.op === op && row.target === XIPLAB);
+  const own = OurNames.map((name) => rows.find((row) => row.op === op && row.target === name)).find(
+    (row) => row !== undefined,
+  );
   const cells = targets.map((target) => {
     const row = rows.find((row) => row.op === op && row.target === target);
     if (row === undefined) return "–";
@@ -54,14 +63,21 @@ function formatRow(op: string, targets: readonly TargetName[], rows: readonly Re
 
 /** One line for each goal: what was to be reached, what was. */
 function formatGoals(rows: readonly Result[]): string[] {
-  return rows.flatMap(({ op, goal }) => {
-    if (goal === undefined) return [];
-    const { ratio, ratioMax } = goal;
-    const base = goal.op === op ? goal.target : goal.op;
-    const words = `${op}: ${ratio.toFixed(2)} × ${base}, goal at most ${ratioMax} ×`;
-    return [ratio <= ratioMax ? `${styleText("green", "✓")} ${words}` : `✗ ${words}`];
-  });
+  return rows.flatMap(({ op, target, outcomes }) =>
+    outcomes.map(({ goal, reached }) => {
+      const who = `${op}, ${target}`;
+      if ("msMax" in goal) {
+        const words = `${who}: ${reached.toPrecision(3)} ms, goal at most ${goal.msMax} ms`;
+        return `${mark(reached <= goal.msMax)} ${words}`;
+      }
+      const base = goal.op === op ? goal.target : goal.op;
+      const words = `${who}: ${reached.toFixed(2)} × ${base}, goal at most ${goal.ratioMax} ×`;
+      return `${mark(reached <= goal.ratioMax)} ${words}`;
+    }),
+  );
 }
+
+const mark = (isReached: boolean): string => (isReached ? styleText("green", "✓") : "✗");
 
 /** One line for each reason. */
 function formatSkips({ skipped }: Report): string[] {

@@ -8,7 +8,7 @@
 import { O_CREAT, O_RDWR, type OpenFile, type Name, type Task } from "@xiplab/core";
 import type { Batch } from "./batch.ts";
 import { FILE_BYTES, IO_BYTES, randomOffsets } from "./operations.ts";
-import { MEMCPY, type TargetName, XIPLAB } from "./protocol.ts";
+import { MEMCPY, type OurName, type TargetName } from "./protocol.ts";
 import { openTask } from "./targets/xiplab.ts";
 
 const SEQUENTIAL_BYTES = 2 ** 20;
@@ -16,15 +16,16 @@ const SEQUENTIAL_BYTES = 2 ** 20;
 type Pair = ReadonlyMap<TargetName, Batch>;
 
 /** Batches of one row: ours, and the bare copy. */
-export function prepareXip(op: string): Pair {
+export function prepareXip(op: string, whose: OurName): Pair {
   const overwrite = op.startsWith("xip overwrite");
-  const offsets = op.endsWith("random") ? randomOffsets() : sequentialOffsets();
-  const bytes = op.endsWith("random") ? IO_BYTES : SEQUENTIAL_BYTES;
-  return overwrite ? overwrites(offsets, bytes) : reads(offsets, bytes);
+  const random = op.includes("random");
+  const offsets = random ? randomOffsets() : sequentialOffsets();
+  const bytes = random ? IO_BYTES : SEQUENTIAL_BYTES;
+  return overwrite ? overwrites(whose, offsets, bytes) : reads(whose, offsets, bytes);
 }
 
-function reads(offsets: readonly number[], bytes: number): Pair {
-  const { task, file } = writtenFile();
+function reads(whose: OurName, offsets: readonly number[], bytes: number): Pair {
+  const { task, file } = writtenFile(whose);
   const memory = writtenMemory();
   const target = new Uint8Array(bytes);
   const xiplab: Batch = {
@@ -42,13 +43,13 @@ function reads(offsets: readonly number[], bytes: number): Pair {
     },
   };
   return new Map([
-    [XIPLAB, xiplab],
+    [whose, xiplab],
     [MEMCPY, memcpy],
   ]);
 }
 
-function overwrites(offsets: readonly number[], bytes: number): Pair {
-  const { task, file } = writtenFile();
+function overwrites(whose: OurName, offsets: readonly number[], bytes: number): Pair {
+  const { task, file } = writtenFile(whose);
   const memory = writtenMemory();
   const source = new Uint8Array(bytes).fill(0xa5);
   const xiplab: Batch = {
@@ -64,7 +65,7 @@ function overwrites(offsets: readonly number[], bytes: number): Pair {
     },
   };
   return new Map([
-    [XIPLAB, xiplab],
+    [whose, xiplab],
     [MEMCPY, memcpy],
   ]);
 }
@@ -77,8 +78,8 @@ function sequentialOffsets(): number[] {
 }
 
 /** A file whose every byte was written, so that no page of the memory is touched first on the clock. */
-function writtenFile(): { task: Task; file: OpenFile } {
-  const task = openTask(0);
+function writtenFile(whose: OurName): { task: Task; file: OpenFile } {
+  const task = openTask(whose, 0);
   const file = task.open("/file" as Name, O_CREAT | O_RDWR, 0o600);
   const chunk = new Uint8Array(SEQUENTIAL_BYTES).fill(0x5a);
   for (const offset of sequentialOffsets()) task.pwrite(file, chunk, 0, chunk.length, offset);

@@ -6,7 +6,7 @@ export interface NodeLikeFs {
   mkdirSync(path: string): unknown;
   openSync(path: string, flags: string): number;
   closeSync(fd: number): void;
-  statSync(path: string): { size: number };
+  statSync(path: string): { size: number; ino: number };
   renameSync(from: string, to: string): void;
   unlinkSync(path: string): void;
   readdirSync(path: string): unknown[];
@@ -58,6 +58,11 @@ export class NodeLikeTarget implements Target<number> {
 
   stat(path: string): number {
     return this.fs.statSync(path).size;
+  }
+
+  /** Peers give no way past their caches. */
+  lookup(path: string): number {
+    return this.fs.statSync(path).ino;
   }
 
   rename(from: string, to: string): void {

@@ -12,6 +12,8 @@ export interface Target<Handle> {
   close(handle: Handle): void;
   /** Returns the size, so that the work cannot be optimised away. Bytes. */
   stat(path: string): number;
+  /** Find the name by the directory itself, past any cache of names. Returns the inode number. */
+  lookup(path: string): number;
   rename(from: string, to: string): void;
   unlink(path: string): void;
   /** Returns the names as text. */

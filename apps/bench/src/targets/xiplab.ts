@@ -1,6 +1,8 @@
-/** xiplab as a program uses it: text paths, a `Task` of the vfs, `plain` on emulated memory. */
+/** xiplab as a program uses it: text paths, a `Task` of the vfs, a design on emulated memory. */
 import {
   type Clock,
+  type Ino,
+  type Inode,
   mount,
   nameFromUtf8,
   namesToUtf8,
@@ -10,12 +12,15 @@ import {
   O_RDWR,
   O_WRONLY,
   type OpenFile,
-  parseOptions,
+  mkfs,
+  type Personality,
   Pmem,
   Task,
   type Timespec,
 } from "@xiplab/core";
+import { ext4 } from "@xiplab/ext4";
 import { plain } from "@xiplab/plain";
+import type { OurName } from "../protocol.ts";
 import type { Target } from "./target.ts";
 
 /** Milliseconds, as the peers that are written in JavaScript keep them. One object for all calls. */
@@ -32,24 +37,39 @@ const clock: Clock = {
 /** No cache, and the write protocol that Linux chose: nothing lost, nothing stale. */
 const OPTIONS = { data: "xip", unwritten: "zero" };
 
-/** `plain` makes an inode for each 8 KiB of the device: enough for small files and their blocks. */
+/** Both designs make an inode for each 8 KiB of the device: enough for small files with a block. */
 const BYTES_PER_FILE = 8192;
 /** Big files, and directories. What is never touched takes no memory. */
 const ROOM_BYTES = 512 * 2 ** 20;
 
-/** A task on a fresh `plain` that has room for `files` small files, and some big ones. */
-export function openTask(files: number): Task {
-  const device = new Pmem(files * BYTES_PER_FILE + ROOM_BYTES);
-  plain.mkfs(device, { clock, options: parseOptions(plain.mkfsOptions, {}, plain.name) });
-  return new Task(mount(plain, device, OPTIONS, { clock }));
+interface Design {
+  readonly personality: Personality;
+  readonly mkfsOptions: Readonly<Record<string, string>>;
 }
 
-export function openXiplab(files: number): { target: XiplabTarget; root: string } {
-  return { target: new XiplabTarget(openTask(files)), root: "" };
+const DESIGNS: Readonly<Record<OurName, Design>> = {
+  "xiplab/plain": { personality: plain, mkfsOptions: {} },
+  // A journal that commits by itself every five seconds, and when it has no room: as Linux does.
+  "xiplab/ext4": { personality: ext4, mkfsOptions: { inodeRatio: String(BYTES_PER_FILE) } },
+};
+
+/** A task on a fresh file system that has room for `files` small files, and some big ones. */
+export function openTask(whose: OurName, files: number): Task {
+  const { personality, mkfsOptions } = DESIGNS[whose];
+  const device = new Pmem(files * BYTES_PER_FILE + ROOM_BYTES);
+  mkfs(personality, device, mkfsOptions, { clock });
+  return new Task(mount(personality, device, OPTIONS, { clock }));
+}
+
+export function openXiplab(whose: OurName, files: number): { target: XiplabTarget; root: string } {
+  return { target: new XiplabTarget(openTask(whose, files)), root: "" };
 }
 
 export class XiplabTarget implements Target<OpenFile> {
   private readonly task: Task;
+  /** The directory of the last lookup. */
+  private lookedIn: string | null = null;
+  private directory: Inode | null = null;
 
   constructor(task: Task) {
     this.task = task;
@@ -77,6 +97,17 @@ export class XiplabTarget implements Target<OpenFile> {
 
   stat(path: string): number {
     return this.task.stat(nameFromUtf8(path)).size;
+  }
+
+  lookup(path: string): number {
+    const slash = path.lastIndexOf("/");
+    const parent = path.slice(0, slash);
+    if (parent !== this.lookedIn) {
+      this.lookedIn = parent;
+      this.directory = this.task.vfs.iget(this.task.stat(nameFromUtf8(parent)).ino as Ino);
+    }
+    const { fs } = this.task.vfs.superblock;
+    return fs.lookup(this.directory!, nameFromUtf8(path.slice(slash + 1)));
   }
 
   rename(from: string, to: string): void {
