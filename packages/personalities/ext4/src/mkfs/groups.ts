@@ -165,7 +165,7 @@ function storeGroups(device: PmemDevice, maker: Maker, descriptors: DataView): v
 /** A copy says where it stands, and that it may be out of date. */
 function superblockCopy(superblock: DataView, group: number): Uint8Array {
   const copy = new DataView(superblock.buffer.slice(0, SUPERBLOCK_SIZE));
-  SUPERBLOCK.blockGroup.set(copy, 0, group);
+  SUPERBLOCK.blockGroup.set(copy, 0, Math.min(group, 0xffff));
   SUPERBLOCK.state.set(copy, 0, 0);
   if (SUPERBLOCK.checksumType.get(copy, 0) !== 0) {
     SUPERBLOCK.checksum.set(copy, 0, superblockChecksum(copy, 0));
