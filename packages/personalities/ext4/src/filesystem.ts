@@ -11,7 +11,7 @@ import { finishTruncation, freeInode, settleOrphans } from "./evict.ts";
 import { retryForSpace } from "./file-map.ts";
 import { RO_COMPAT_PROJECT } from "./format/features.ts";
 import * as f from "./format/inode.ts";
-import { covers, INO_ROOT, INODE_BASE_SIZE, INODE_EXTRA } from "./format/inode.ts";
+import { covers, INO_ROOT, INODE_EXTRA } from "./format/inode.ts";
 import { EXT4_MAGIC } from "./format/superblock.ts";
 import type { Geometry } from "./geometry.ts";
 import { readInode, writeInode } from "./inode-io.ts";
@@ -22,7 +22,7 @@ import { setPresent } from "./orphan.ts";
 import { overheadBlocks } from "./statfs.ts";
 import { endMount, type MountState, storeTotals } from "./super-state.ts";
 import { readTarget } from "./symlink.ts";
-import { fileSizeMax } from "./verify-inode.ts";
+import { fileSizeMax, hasWideTimes, timeGranularity } from "./verify-inode.ts";
 import type { Volume } from "./volume.ts";
 import { getxattr, listxattr, setxattr } from "./xattr.ts";
 
@@ -50,6 +50,7 @@ export class Ext4FileSystem implements FileSystem {
   readonly settableFlags = SETTABLE_FLAGS;
   readonly timeMin = f.SECONDS_MIN;
   readonly timeMax: number;
+  readonly timeGranularity: number;
   readonly volume: Volume;
   /** Blocks that can hold no file: counted when somebody asks first. */
   private overhead = -1;
@@ -67,6 +68,7 @@ export class Ext4FileSystem implements FileSystem {
     this.counters = volume.counters;
     this.sizeMax = fileSizeMax(geometry, geometry.extents);
     this.timeMax = hasWideTimes(geometry) ? f.SECONDS_MAX_EXTRA : f.SECONDS_MAX_BASE;
+    this.timeGranularity = timeGranularity(geometry);
   }
 
   get privileged(): boolean {
@@ -275,10 +277,6 @@ export class Ext4FileSystem implements FileSystem {
     return inode as Ext4Inode;
   }
 }
-
-/** Have new inodes room for nanoseconds and the bits beyond 2038? */
-const hasWideTimes = (geometry: Geometry): boolean =>
-  geometry.inodeSize > INODE_BASE_SIZE && covers(geometry.extraIsize, INODE_EXTRA.atimeExtra);
 
 /** @throws FsError EOPNOTSUPP where the image, or the record, has no place for a project id */
 function requireProject(geometry: Geometry, inode: Ext4Inode): void {

@@ -1,5 +1,6 @@
 /** The volume of a mount, put together. */
-import type { Clock, FsCounters, MountContext, PmemDevice } from "@xiplab/core";
+import { type Clock, coarseClock, type FsCounters } from "@xiplab/core";
+import type { MountContext, PmemDevice } from "@xiplab/core";
 import { createBlockAllocator } from "./balloc.ts";
 import { Buffers } from "./buffers.ts";
 import type { Geometry } from "./geometry.ts";
@@ -11,6 +12,7 @@ import type { Transactions } from "./journal/transactions.ts";
 import type { ParsedOptions } from "./options.ts";
 import { Orphans } from "./orphan.ts";
 import type { BlockAllocator, InodeAllocator, Volume } from "./volume.ts";
+import { timeGranularity } from "./verify-inode.ts";
 import { XattrBlocks } from "./xattr/block.ts";
 
 export class Ext4Volume implements Volume {
@@ -43,7 +45,7 @@ export class Ext4Volume implements Volume {
     this.device = device;
     this.geometry = geometry;
     this.readOnly = context.readOnly;
-    this.clock = context.clock;
+    this.clock = coarseClock(context.clock, timeGranularity(geometry));
     this.options = options;
     this.buffers = new Buffers(device, geometry, overlay);
     this.journal = openJournal(this.buffers, this.counters, {

@@ -151,3 +151,11 @@ export function fileSizeMax(geometry: Geometry, extents: boolean): number {
   const blocks = 12 + perBlock + perBlock ** 2 + perBlock ** 3;
   return Math.min(blocks, TWO_32 - 1) * blockSize;
 }
+
+/** Have new inodes room for nanoseconds and the bits beyond 2038? */
+export const hasWideTimes = (geometry: Geometry): boolean =>
+  geometry.inodeSize > INODE_BASE_SIZE && covers(geometry.extraIsize, INODE_EXTRA.atimeExtra);
+
+/** Nanoseconds: old records have whole seconds alone. */
+export const timeGranularity = (geometry: Geometry): number =>
+  hasWideTimes(geometry) ? 1 : 1_000_000_000;

@@ -37,7 +37,7 @@ const list = (length: number, make: (index: number) => Operation): Operation[] =
   Array.from({ length }, (_, index) => make(index));
 
 /** Files in directories in directories, links, nodes of every type, modes, owners and times. */
-export function treeShape(): Shape {
+export function treeShape(blockSize: number): Shape {
   const operations: Operation[] = [];
   let path = "/deep";
   for (let depth = 0; depth < 60; depth++) {
@@ -51,7 +51,7 @@ export function treeShape(): Shape {
     ...list(9, (index) => ({ op: "link", existing: "/t/f1", path: `/t/link${index}` })),
     ...list(4, (index) => ({
       op: "symlink",
-      target: "x".repeat([1, 59, 60, 4095][index]!),
+      target: "x".repeat([1, 59, 60, blockSize - 1][index]!),
       path: `/t/symlink${index}`,
     })),
     { op: "mknod", path: "/t/fifo", mode: S_IFIFO | 0o640, rdev: 0 },
@@ -232,7 +232,7 @@ export function changesShape(blockSize: number): Shape {
 
 /** All but the large ones. */
 export const smallShapes = (blockSize: number): Operation[] => [
-  ...treeShape(),
+  ...treeShape(blockSize),
   ...namesShape(),
   ...manyShape(1000),
   ...xattrShape(),

@@ -41,6 +41,9 @@ const clockAt = (time: Timespec): { clock: ManualClock } => {
   return { clock };
 };
 
+/** The time of each mount, which goes on with its operations. */
+const clocks = new WeakMap<Program, ManualClock>();
+
 /** Mount the device here for the time of `body`; unmounts. */
 export function mountedHere<T>(
   device: PmemDevice,
@@ -50,6 +53,7 @@ export function mountedHere<T>(
   const environment = clockAt(START);
   const vfs = mount(ext4, device, options, environment);
   const program = new Program(vfs);
+  clocks.set(program, environment.clock);
   const value = body(program, vfs);
   program.exit();
   vfs.unmount();
@@ -58,7 +62,7 @@ export function mountedHere<T>(
 
 /** Do the operations here: the outcome of each, "ok" or an error code. */
 export function playHere(program: Program, operations: readonly Operation[]): string[] {
-  const clock = program.task.vfs.superblock.clock as ManualClock;
+  const clock = clocks.get(program)!;
   return operations.map((operation) => {
     clock.time = { sec: clock.time.sec, nsec: (clock.time.nsec + 1000) % 1_000_000_000 };
     const result = applyOperation(program, operation);
