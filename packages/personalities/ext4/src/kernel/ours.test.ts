@@ -29,6 +29,7 @@ import {
 import { changesShape, extentsShape, manyShape, smallShapes } from "./testing-shapes.ts";
 
 const MIB = 2 ** 20;
+const TIMEOUT_MS = 300_000;
 
 interface Trip {
   readonly size: number;
@@ -75,12 +76,12 @@ describe("an image made and filled here", () => {
     ["delalloc", { data: "delalloc" }],
     ["nodelalloc, first-fit", { data: "nodelalloc", alloc: "first-fit" }],
     ["xip, own", { unwritten: "own" }],
-  ])("trees, names, attributes, space: %s", ([, mount], { skip }) => {
+  ])("trees, names, attributes, space: %s", { timeout: TIMEOUT_MS }, ([, mount], { skip }) => {
     expect(requireOracle(JUDGES, skip)).toBeNull();
     roundTrip({ size: 128 * MIB, mount, first: smallShapes(4096), second: changesShape(4096) });
   });
 
-  test("100,000 files in one directory", ({ skip }) => {
+  test("100,000 files in one directory", { timeout: TIMEOUT_MS }, ({ skip }) => {
     expect(requireOracle(JUDGES, skip)).toBeNull();
     const first = manyShape(100_000);
     const second: Operation[] = Array.from({ length: 2000 }, (_, index) => ({
@@ -92,7 +93,7 @@ describe("an image made and filled here", () => {
     roundTrip({ size: 256 * MIB, mkfs: { inodes: "110000" }, first, second });
   });
 
-  test("a file of 50,000 extents", ({ skip }) => {
+  test("a file of 50,000 extents", { timeout: TIMEOUT_MS }, ({ skip }) => {
     expect(requireOracle(JUDGES, skip)).toBeNull();
     const first = extentsShape(50_000, 4096);
     const second = changesOfExtents(50_000, 4096);

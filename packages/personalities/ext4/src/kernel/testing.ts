@@ -62,7 +62,7 @@ export function mountedHere<T>(
 
 /** Do the operations here: the outcome of each, "ok" or an error code. */
 export function playHere(program: Program, operations: readonly Operation[]): string[] {
-  const clock = clocks.get(program)!;
+  const clock = clocks.get(program) ?? new ManualClock();
   return operations.map((operation) => {
     clock.time = { sec: clock.time.sec, nsec: (clock.time.nsec + 1000) % 1_000_000_000 };
     const result = applyOperation(program, operation);
@@ -102,4 +102,16 @@ export function expectAllOk(operations: readonly Operation[], outcomes: readonly
   const failed = outcomes.findIndex((outcome) => outcome !== "ok");
   const what = failed < 0 ? "" : `${JSON.stringify(operations[failed])}: ${outcomes[failed]}`;
   expect(what).toBe("");
+}
+
+/** The same operations were done, and the same refused with the same codes. */
+export function expectSameOutcomes(
+  operations: readonly Operation[],
+  expected: readonly string[],
+  found: readonly string[],
+): void {
+  const differing = expected.findIndex((outcome, index) => outcome !== found[index]);
+  const operation = JSON.stringify(operations[differing]);
+  const what = `${operation}: ${expected[differing]} there, ${found[differing]} here`;
+  expect(differing < 0 ? "" : what).toBe("");
 }
