@@ -93,12 +93,19 @@ function readDescriptor(image: Image, table: GroupTable, group: number): void {
   table.inodeBitmapCsum[group] = inodeBitmapCsumOf(geometry, view, at);
   // What a bad descriptor says is unused is read all the same.
   table.flags[group] = geometry.gdtCsum && sound ? GROUP_DESC.flags.get(view, at) : 0;
-  checkUnused(image, table, group, sound ? itableUnusedOf(geometry, view, at) : 0);
+  const unused = itableUnusedOf(geometry, view, at);
+  if (geometry.gdtCsum) {
+    checkUnused(image, table, group, sound ? unused : 0);
+    return;
+  }
+  const flags = GROUP_DESC.flags.get(view, at) & (BG_INODE_UNINIT | BG_BLOCK_UNINIT);
+  if (flags !== 0 || unused !== 0) {
+    findings.add(DESC, where, "flags, itableUnused", `${flags}, ${unused}`, "0, 0: no checksums");
+  }
 }
 
 function checkUnused(image: Image, table: GroupTable, group: number, unused: number): void {
   const { geometry, findings } = image;
-  if (!geometry.gdtCsum) return;
   const where = `group ${group}`;
   const { inodesPerGroup } = geometry;
   if (unused > inodesPerGroup) {

@@ -162,7 +162,11 @@ export class HashTree {
     const { view, at } = this.image;
     const { blockSize } = this.image.geometry;
     const isFree = DIRENT.inode.get(view, at) === 0 && DIRENT.nameLen.get(view, at) === 0;
-    if (!isFree || DIRENT.recLen.get(view, at) !== blockSize) {
+    if (
+      !isFree ||
+      DIRENT.fileType.get(view, at) !== 0 ||
+      DIRENT.recLen.get(view, at) !== blockSize
+    ) {
       this.add(`block ${lblk}: recLen`, DIRENT.recLen.get(view, at), "a free entry over the block");
     }
     this.readEntries(view, at, DX_NODE_ENTRIES_AT, lblk, levels - 1, min, end);

@@ -26,6 +26,12 @@ const INO_USER_QUOTA = 3;
 const INO_GROUP_QUOTA = 4;
 /** May hold a boot loader; nothing in Linux makes one. */
 const INO_BOOT_LOADER = 5;
+const TIMES = [
+  { base: INODE.atime, high: INODE_EXTRA.atimeExtra, name: "atime" },
+  { base: INODE.ctime, high: INODE_EXTRA.ctimeExtra, name: "ctime" },
+  { base: INODE.mtime, high: INODE_EXTRA.mtimeExtra, name: "mtime" },
+  { base: INODE_EXTRA.crtime, high: INODE_EXTRA.crtimeExtra, name: "crtime" },
+] as const;
 /** Compressed blocks, and inodes of AFS. */
 const FL_COMPRBLK = 0x200;
 const FL_IMAGIC = 0x2000;
@@ -207,19 +213,12 @@ export class InodePass {
       this.add(ino, "extraIsize", extra, `4 n, 4 to ${max}`);
       return;
     }
-    const pairs = [
-      [INODE.atime, INODE_EXTRA.atimeExtra, "atime"],
-      [INODE.ctime, INODE_EXTRA.ctimeExtra, "ctime"],
-      [INODE.mtime, INODE_EXTRA.mtimeExtra, "mtime"],
-      [INODE_EXTRA.crtime, INODE_EXTRA.crtimeExtra, "crtime"],
-    ] as const;
-    for (const [base, high, name] of pairs) {
+    for (let index = 0; index < TIMES.length; index++) {
+      const { base, high, name } = TIMES[index]!;
       if (!covers(extra, high)) continue;
       // Old kernels stored times before 1970 so: both epoch bits, and a negative base.
-      const epoch = high.get(view, at) & 3;
-      if (epoch === 3 && base.get(view, at) >= 2 ** 31) {
-        this.add(ino, name, base.get(view, at), "a time before 2379, or before 1970 without epoch");
-      }
+      if ((high.get(view, at) & 3) !== 3 || base.get(view, at) < 2 ** 31) continue;
+      this.add(ino, name, base.get(view, at), "a time before 2379, or before 1970 without epoch");
     }
   }
 
@@ -270,7 +269,7 @@ export class InodePass {
     if (type === S_IFLNK) this.checkSymlink(view, at, ino, size, flags, isFast);
     else if (type !== S_IFREG && !isDirectory) this.checkSpecial(view, at, ino, type, size, flags);
     this.checkBlockCount(view, at, ino, map.blocks + attributeBlocks, flags);
-    if (ino === this.image.geometry.journalIno) this.noteFile(this.journal, size);
+    if (ino === this.image.geometry.journalIno) this.noteJournal(ino, size);
   }
 
   private readPointers(view: DataView, at: number, ino: number): void {
@@ -284,9 +283,12 @@ export class InodePass {
     else this.map.readPointers(view, block);
   }
 
-  private noteFile(file: SpecialFile, size: number): void {
-    file.first = this.map.first;
-    file.length = Math.min(this.map.end, Math.floor(size / this.image.geometry.blockSize));
+  private noteJournal(ino: number, size: number): void {
+    const { blockSize } = this.image.geometry;
+    const { first, end } = this.map;
+    if (size > end * blockSize) this.add(ino, "size", size, `at most ${end * blockSize}`);
+    this.journal.first = first;
+    this.journal.length = Math.min(end, Math.floor(size / blockSize));
   }
 
   private checkDirectorySize(ino: number, size: number): void {
@@ -406,7 +408,7 @@ export class InodePass {
     this.checkBlockCount(view, at, ino, map.blocks + attributeBlocks, flags);
     const size = sizeOf(view, at);
     if (isUsed) this.checkFileSize(ino, size, flags, false);
-    if (ino === geometry.journalIno && geometry.hasJournal) this.noteFile(this.journal, size);
+    if (ino === geometry.journalIno && geometry.hasJournal) this.noteJournal(ino, size);
   }
 
   /** Does the format use the reserved inode? */

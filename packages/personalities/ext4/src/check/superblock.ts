@@ -1,7 +1,13 @@
 /**
  * Pass 0: the superblock beyond what `readGeometry` asks of it, and the copies of it.
  */
-import { STATE_ERROR, STATE_VALID, SUPERBLOCK as S, SUPERBLOCK_AT } from "../format/superblock.ts";
+import {
+  CHECKSUM_CRC32C,
+  STATE_ERROR,
+  STATE_VALID,
+  SUPERBLOCK as S,
+  SUPERBLOCK_AT,
+} from "../format/superblock.ts";
 import * as f from "../format/features.ts";
 import { isSuperblockSound } from "../super.ts";
 import type { Image } from "./image.ts";
@@ -62,10 +68,25 @@ export function checkSuperblock(image: Image, view: DataView, at: number): void 
     const names = f.featureNames(unknown, f.RoCompatNames).join(", ");
     add("featureRoCompat", names, "features that are checked");
   }
+  checkRevision(image, view, at, add);
   checkInodeNumbers(image, view, at, add);
 }
 
 type Add = (field: string, found: string | number, expected: string | number) => void;
+
+/** Fields that are fixed by features. */
+function checkRevision(image: Image, view: DataView, at: number, add: Add): void {
+  const { compat, incompat, roCompat, metadataCsum } = image.geometry;
+  const revision = S.revLevel.get(view, at);
+  if (revision === 0 && (compat | incompat | roCompat) !== 0) {
+    add("revLevel", revision, "1, for there are features");
+  }
+  const type = S.checksumType.get(view, at);
+  if (metadataCsum && type !== CHECKSUM_CRC32C) add("checksumType", type, CHECKSUM_CRC32C);
+  const size = S.descSize.get(view, at);
+  const sized = size === 0 || (size >= 32 && size <= 1024 && (size & (size - 1)) === 0);
+  if (!sized) add("descSize", size, "0, or a power of two, 32 to 1024");
+}
 
 /** Inodes that the superblock names, and what goes with them. */
 function checkInodeNumbers(image: Image, view: DataView, at: number, add: Add): void {
@@ -73,6 +94,10 @@ function checkInodeNumbers(image: Image, view: DataView, at: number, add: Add): 
   const present = (roCompat & f.RO_COMPAT_ORPHAN_PRESENT) !== 0;
   if (present && (compat & f.COMPAT_ORPHAN_FILE) === 0) {
     add("featureRoCompat", "orphan_present", "together with orphan_file");
+  }
+  const orphanFileIno = S.orphanFileIno.get(view, at);
+  if (orphanFileIno !== 0 && (compat & f.COMPAT_ORPHAN_FILE) === 0) {
+    add("orphanFileIno", orphanFileIno, "0 without orphan_file");
   }
   if ((roCompat & f.RO_COMPAT_QUOTA) === 0) {
     for (const name of ["userQuotaIno", "groupQuotaIno", "projectQuotaIno"] as const) {

@@ -141,7 +141,8 @@ export class Xattrs {
     this.taken.fill(0);
     let previous = -1;
     let total = 0;
-    for (let at = start; ;) {
+    let last = start;
+    for (let at = start; ; last = at) {
       if (at + XATTR_END_SIZE > end) {
         this.image.findings.add(ENTRY, where, "entries", at - start, "an end inside the area");
         return;
@@ -157,6 +158,9 @@ export class Xattrs {
       at += XATTR_ENTRY_SIZE + padded(XATTR_ENTRY.nameLength.get(view, at));
     }
     if (isBlock) this.checkTotal(area, Math.max(0, total));
+    if (!this.take(area, last, last + XATTR_END_SIZE)) {
+      this.image.findings.add(ENTRY, where, "end", last - start, "zeros that no value stands in");
+    }
   }
 
   private checkTotal({ view, base, where }: Area, expected: number): void {

@@ -68,6 +68,8 @@ function compare(
   result: SweepResult,
 ): void {
   const judged = e2fsck(file.path);
+  // A check has no clock.
+  if (judged.output.includes("is in the future")) return;
   const report: CheckReport = check(device);
   const finds = report.findings.length > 0;
   result.count++;
