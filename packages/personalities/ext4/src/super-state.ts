@@ -6,9 +6,9 @@
  *   endMount       totals and state through the journal, everything home, the flag, in place
  *
  * The checksum stands far from the fields, and memory is atomic in words of 8 bytes only. So in place
- * nothing changes but the word with the flag, in two steps: the checksum of the new content, then
- * the word. A reader takes a checksum for right that is right for the other state of the flag
- * (super.ts). Everything else changes through the journal, as any block; where a power cut tears the
+ * nothing changes but the word with the flag, together with the checksum. A reader takes a checksum
+ * for right that is right for the other state of the flag (super.ts), whichever of the two a power
+ * cut leaves behind. Everything else changes through the journal, as any block; where a power cut tears the
  * block on its way home, the log still has it. The kernel knows neither rule: it relies on sectors
  * being atomic, and refuses what is torn.
  */
@@ -27,6 +27,7 @@ import { superBuffer } from "./super-buffer.ts";
 import type { Volume } from "./volume.ts";
 
 const TWO_32 = 2 ** 32;
+const WORD_SIZE = 8;
 
 /** Change fields of the superblock. Inside a handle (one block). */
 export function editSuperblock(volume: Volume, edit: (view: DataView, at: number) => void): void {
@@ -123,15 +124,16 @@ export function storeRecoveryFlag(device: PmemDevice, geometry: Geometry, wanted
     isSet === wanted ? superblockChecksum(view, at) : superblockChecksumToggled(view, at);
   if (geometry.metadataCsum && S.checksum.get(view, at) !== checksum) {
     device.storeU32(at + S.checksum.offset, checksum, PURPOSE_METADATA);
-    // The checksum must be durable before the word that it is for.
-    device.persist(at + S.checksum.offset, S.checksum.size);
+    device.flush(at + S.checksum.offset, S.checksum.size);
   }
-  if (isSet === wanted) return;
-  const roCompat = S.featureRoCompat.get(view, at);
-  const there = (word ^ INCOMPAT_RECOVER) >>> 0;
-  device.storeU64(at + S.featureIncompat.offset, there, roCompat, PURPOSE_METADATA);
+  if (isSet !== wanted) {
+    const roCompat = S.featureRoCompat.get(view, at);
+    const there = (word ^ INCOMPAT_RECOVER) >>> 0;
+    device.storeU64(at + S.featureIncompat.offset, there, roCompat, PURPOSE_METADATA);
+    device.flush(at + S.featureIncompat.offset, WORD_SIZE);
+  }
   // Set: it must be durable before the log is used. Cleared: before the caller is told.
-  device.persist(at + S.featureIncompat.offset, 8);
+  device.fence();
 }
 
 function storeWriteTime(view: DataView, at: number, sec: number): void {
