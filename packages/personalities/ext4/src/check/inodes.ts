@@ -7,7 +7,12 @@
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "@xiplab/core";
 import { crcRaw, crcZeros, inodeSeed } from "../checksum.ts";
 import { fileTypeOf } from "../format/dirent.ts";
-import { COMPAT_RESIZE_INODE, INCOMPAT_64BIT, RO_COMPAT_QUOTA } from "../format/features.ts";
+import {
+  COMPAT_RESIZE_INODE,
+  INCOMPAT_64BIT,
+  RO_COMPAT_LARGE_FILE,
+  RO_COMPAT_QUOTA,
+} from "../format/features.ts";
 import * as f from "../format/inode.ts";
 import { covers, I_BLOCK_AT, INODE, INODE_BASE_SIZE, INODE_EXTRA } from "../format/inode.ts";
 import { BlockMap } from "./block-map.ts";
@@ -22,6 +27,8 @@ import { Xattrs } from "./xattrs.ts";
 const STRUCT = "ext4_inode";
 const TWO_32 = 2 ** 32;
 const SECTOR_SIZE = 512;
+/** Larger files need a feature. */
+const LARGE_FILE = 2 ** 31 - 1;
 const INO_USER_QUOTA = 3;
 const INO_GROUP_QUOTA = 4;
 /** May hold a boot loader; nothing in Linux makes one. */
@@ -184,8 +191,7 @@ export class InodePass {
   private checkFields(view: DataView, at: number, ino: number, mode: number): void {
     const { geometry } = this.image;
     const flags = INODE.flags.get(view, at);
-    const foreign = flags & FOREIGN_FLAGS;
-    if (foreign !== 0) this.add(ino, "flags", flags, "none of features that the image lacks");
+    this.checkForeign(ino, flags);
     if ((flags & f.FL_EXTENTS) !== 0 && !geometry.extents) {
       this.add(ino, "flags", flags, "no EXTENTS without the feature");
     }
@@ -204,6 +210,11 @@ export class InodePass {
       this.add(ino, "flags", flags, "INDEX of directories alone, with dir_index");
     }
     if (geometry.inodeSize > INODE_BASE_SIZE) this.checkExtra(view, at, ino);
+  }
+
+  private checkForeign(ino: number, flags: number): void {
+    if ((flags & FOREIGN_FLAGS) === 0) return;
+    this.add(ino, "flags", flags, "none of features that the image lacks");
   }
 
   private checkExtra(view: DataView, at: number, ino: number): void {
@@ -306,6 +317,9 @@ export class InodePass {
     const extents = (flags & f.FL_EXTENTS) !== 0;
     const max = extents ? 2 ** 32 * blockSize : indirectSizeMax(blockSize);
     if (size > max) this.add(ino, "size", size, `at most ${max}`);
+    if (size > LARGE_FILE && (this.image.geometry.roCompat & RO_COMPAT_LARGE_FILE) === 0) {
+      this.add(ino, "size", size, `at most ${LARGE_FILE} without large_file`);
+    }
     const last = map.endWritten - 1;
     // An orphan is waiting for its truncation.
     if (!orphan && last >= 0 && size < last * blockSize && (flags & f.FL_VERITY) === 0) {
@@ -387,6 +401,7 @@ export class InodePass {
     const flags = INODE.flags.get(view, at);
     const seed = inodeSeed(geometry.csumSeed, ino, INODE.generation.get(view, at));
     const isUsed = this.isSpecial(ino);
+    this.checkForeign(ino, flags);
     if (isUsed) {
       if (mode >>> 12 !== S_IFREG >>> 12) this.add(ino, "mode", mode, "a regular file");
       if (INODE.linksCount.get(view, at) === 0) this.add(ino, "linksCount", 0, 1);

@@ -105,7 +105,7 @@ function checkInodeNumbers(image: Image, view: DataView, at: number, add: Add): 
       if (ino !== 0) add(name, ino, "0 without quota");
     }
   }
-  if (hasJournal && S.journalUuid.get(view, at) !== NO_UUID) {
+  if (S.journalUuid.get(view, at) !== NO_UUID) {
     add("journalUuid", S.journalUuid.get(view, at), "zeros of a journal inside");
   }
   if (!hasJournal && S.journalIno.get(view, at) !== 0) {

@@ -2,7 +2,7 @@
 import { mkfsExt4, run, runOrThrow, withLoopMount } from "@xiplab/oracles";
 
 /** What the tests need of the machine. */
-export const RICH_NEEDS = ["mkfs.ext4", "e2fsck", "loop", "setfattr", "setfacl", "chattr"];
+export const RICH_NEEDS = ["mkfs.ext4", "e2fsck", "loop", "setfattr", "setfacl", "xfs_io"];
 
 /** In the mounted directory. Fails only where it says so: old formats lack this or that. */
 const FILL = `
@@ -31,9 +31,10 @@ const manyNames = (count: number): string =>
   `seq -f "many/name-%05g-$(printf 'n%.0s' $(seq 180))" ${count} | xargs touch`;
 
 /** Single blocks, each its own extent: enough of them make an extent tree of depth 1 or 2. */
-const manyExtents = (count: number): string => `
-truncate -s 64M extents
-for i in $(seq ${count}); do echo x | dd of=extents bs=1024 seek=$((i * 8)) conv=notrunc; done 2>&1`;
+const manyExtents = (count: number): string =>
+  `seq -f "pwrite %.0f 1" 0 8192 $((${count} * 8192)) | xfs_io -f extents`;
+
+const UUID = "01234567-89ab-cdef-0123-456789abcdef";
 
 export interface RichOptions {
   /** Bytes. */
@@ -46,7 +47,7 @@ export interface RichOptions {
 
 /** Make such an image in `file`. */
 export function makeRichImage(file: string, options: RichOptions): void {
-  mkfsExt4(file, options.size, options.mkfs);
+  mkfsExt4(file, options.size, ["-U", UUID, "-E", `hash_seed=${UUID}`, ...options.mkfs]);
   withLoopMount(file, {}, ({ directory }) => {
     const script = `cd ${directory}\n${FILL}\n${manyNames(options.names)}\n`;
     run("sh", ["-c", `${script}${manyExtents(options.extents)}`]);
