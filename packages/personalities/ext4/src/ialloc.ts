@@ -34,11 +34,10 @@ export class OrlovAllocator implements InodeAllocator {
   private readonly groups: GroupTable;
   private readonly geometry: Geometry;
   private readonly journal: Transactions;
-  /** By group: no number before it is free, but for those of `freedLow`. */
+  /** By group: no number before it is free, but for those of `freed`. */
   private readonly hints: Uint32Array;
-  /** By group: the lowest number that the running transaction freed, without a journal. */
-  private readonly freedLow: Uint32Array;
-  private readonly freedGroups: number[] = [];
+  /** Without a journal: numbers that the running transaction freed. */
+  private readonly freed = new Set<number>();
   /** By flex group: the group in which an inode of a directory of it was put last, once it was
    * full itself. */
   private readonly overflow: Int32Array;
@@ -50,7 +49,6 @@ export class OrlovAllocator implements InodeAllocator {
     this.geometry = geometry;
     this.journal = journal;
     this.hints = new Uint32Array(groups.count);
-    this.freedLow = new Uint32Array(geometry.hasJournal ? 0 : groups.count).fill(0xffffffff);
     this.overflow = new Int32Array(groups.flexCount).fill(NOWHERE);
     // Reserved inodes have bits; were one clear, it would not be for files all the same.
     for (let group = 0; group < groups.count; group++) {
@@ -70,7 +68,7 @@ export class OrlovAllocator implements InodeAllocator {
       const index = this.findFree(group);
       if (index !== NOWHERE) {
         groups.takeInode(group, index, directory);
-        this.hints[group] = index + 1;
+        this.hints[group] = Math.max(this.hints[group]!, index + 1);
         return group * geometry.inodesPerGroup + index + 1;
       }
       group = group + 1 === groups.count ? 0 : group + 1;
@@ -87,36 +85,49 @@ export class OrlovAllocator implements InodeAllocator {
     assert(group < groups.count, "an inode is in a group");
     const index = ino - 1 - group * geometry.inodesPerGroup;
     groups.releaseInode(group, index, directory);
-    if (geometry.hasJournal) this.hints[group] = Math.min(this.hints[group]!, index);
-    else this.remember(group, index);
-  }
-
-  private remember(group: number, index: number): void {
-    if (this.freedGroups.length === 0) this.journal.whenDurable(() => this.settle());
-    if (this.freedLow[group] === 0xffffffff) this.freedGroups.push(group);
-    this.freedLow[group] = Math.min(this.freedLow[group]!, index);
+    if (geometry.hasJournal) {
+      this.hints[group] = Math.min(this.hints[group]!, index);
+    } else {
+      if (this.freed.size === 0) this.journal.whenDurable(() => this.settle());
+      this.freed.add(ino);
+    }
   }
 
   private settle(): void {
-    for (const group of this.freedGroups) {
-      this.hints[group] = Math.min(this.hints[group]!, this.freedLow[group]!);
-      this.freedLow[group] = 0xffffffff;
+    const { inodesPerGroup } = this.geometry;
+    for (const ino of this.freed) {
+      const group = this.geometry.groupOfIno(ino);
+      const index = ino - 1 - group * inodesPerGroup;
+      this.hints[group] = Math.min(this.hints[group]!, index);
     }
-    this.freedGroups.length = 0;
+    this.freed.clear();
   }
 
   /** The number to take, counted in its group; NOWHERE where the group is full. */
   private findFree(group: number): number {
-    const { groups } = this;
+    const { groups, freed } = this;
     if (groups.freeInodesOf(group) === 0) return NOWHERE;
     const end = this.geometry.inodesPerGroup;
     const { view, at } = groups.inodeBitmap(group);
-    const index = nextFree(view, at, this.hints[group]!, end);
-    if (index < end) return index;
-    const low = this.freedLow[group];
-    if (low === undefined || low === 0xffffffff) return NOWHERE;
-    const freed = nextFree(view, at, low, end);
-    return freed < end ? freed : NOWHERE;
+    let index = nextFree(view, at, this.hints[group]!, end);
+    if (freed.size > 0) {
+      const first = group * end + 1;
+      while (index < end && freed.has(first + index)) index = nextFree(view, at, index + 1, end);
+      if (index === end) return this.lowestFreed(group);
+    }
+    return index < end ? index : NOWHERE;
+  }
+
+  private lowestFreed(group: number): number {
+    const { inodesPerGroup } = this.geometry;
+    let lowest = NOWHERE;
+    for (const ino of this.freed) {
+      if (this.geometry.groupOfIno(ino) !== group) continue;
+      const index = ino - 1 - group * inodesPerGroup;
+      if (lowest === NOWHERE || index < lowest) lowest = index;
+    }
+    if (lowest !== NOWHERE) this.freed.delete(group * inodesPerGroup + lowest + 1);
+    return lowest;
   }
 
   /** The parent's flex group, or where it went over to. HOT. */

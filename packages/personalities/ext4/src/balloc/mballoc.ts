@@ -178,8 +178,9 @@ export class Mballoc implements BlockAllocator {
     const { inode } = request;
     window.lblk = request.lblk;
     window.length = length;
-    if (purpose === FOR_GROUP) window.length = CHUNK;
-    else if (purpose === FOR_INODE) {
+    const { whole } = request;
+    if (purpose === FOR_GROUP && !whole) window.length = CHUNK;
+    else if (purpose === FOR_INODE && !whole) {
       const size = Math.max(request.lblk + length, Math.ceil(inode.size / geometry.blockSize));
       normalize(geometry, request, length, size, inode.preallocation, window);
     }
@@ -187,9 +188,9 @@ export class Mballoc implements BlockAllocator {
     search.length = window.length;
     search.data = data;
     search.lists = (inode.flags & FL_EXTENTS) !== 0;
-    const joins = purpose === FOR_INODE ? joiningGoal(geometry, request, window) : 0;
+    const joins = purpose === FOR_INODE && !whole ? joiningGoal(geometry, request, window) : 0;
     this.setGoal(joins === 0 ? goal : joins);
-    if (!((joins !== 0 || request.whole) && search.runAtGoal())) {
+    if (joins === 0 || !search.runAtGoal()) {
       if (purpose === FOR_INODE) search.group = this.streamGroup;
       if (!search.run()) return false;
     }
@@ -278,14 +279,12 @@ export class Mballoc implements BlockAllocator {
 }
 
 /** Whose preallocation a request for data belongs to. */
-function purposeOf(request: BlockRequest, length: number, blockSize: number): number {
-  if (request.whole) return NOTHING;
-  const { inode } = request;
+function purposeOf({ inode, lblk }: BlockRequest, length: number, blockSize: number): number {
   const sizeBlocks = Math.ceil(inode.size / blockSize);
-  const end = request.lblk + length;
+  const end = lblk + length;
+  if (Math.max(end, sizeBlocks) <= SMALL_FILE) return FOR_GROUP;
   // Closed, and this is its end: it will not grow.
-  if (inode.references === 0 && end === sizeBlocks) return NOTHING;
-  return Math.max(end, sizeBlocks) > SMALL_FILE ? FOR_INODE : FOR_GROUP;
+  return inode.references === 0 && end === sizeBlocks ? NOTHING : FOR_INODE;
 }
 
 /** Where the window has to stand to join the file's neighbours on the medium, or 0. */

@@ -96,76 +96,71 @@ export class Search {
     for (let criterion = first; criterion <= ANY_FREE && !this.done; criterion++) {
       if (criterion === BEST_AVAIL_LEN && !(listed && this.data)) continue;
       this.criterion = criterion;
-      if (criterion >= GOAL_LEN_SLOW || !listed) this.scanAll();
-      else if (criterion === POWER2_ALIGNED) this.scanByLargest();
-      else if (criterion === GOAL_LEN_FAST) this.scanByAverage();
-      else this.scanShorter(wanted);
+      this.scanRound(listed, wanted);
     }
     this.foundLength = Math.min(this.foundLength, this.length);
     this.length = wanted;
     return this.foundLength > 0;
   }
 
-  private scanAll(): void {
-    const { index, group } = this;
-    for (let at = index.nextAny(group, index.count); at < index.count && !this.done;) {
-      this.scanGroup(at);
-      at = index.nextAny(at + 1, index.count);
-    }
-    for (let at = index.nextAny(0, group); at < group && !this.done;) {
-      this.scanGroup(at);
-      at = index.nextAny(at + 1, group);
-    }
+  /** All groups behind the goal's, then those before it. */
+  private scanRound(listed: boolean, wanted: number): void {
+    const { group, index } = this;
+    this.scanPart(listed, wanted, group, index.count);
+    if (!this.done) this.scanPart(listed, wanted, 0, group);
   }
 
-  private scanByLargest(): void {
-    const { index, group } = this;
-    for (let order = this.order; order <= index.orderMax && !this.done; order++) {
-      for (let at = index.nextByLargest(order, group, index.count); at < index.count;) {
-        this.scanGroup(at);
-        if (this.done) return;
-        at = index.nextByLargest(order, at + 1, index.count);
-      }
-      for (let at = index.nextByLargest(order, 0, group); at < group;) {
-        this.scanGroup(at);
-        if (this.done) return;
-        at = index.nextByLargest(order, at + 1, group);
-      }
-    }
+  private scanPart(listed: boolean, wanted: number, from: number, end: number): void {
+    if (this.criterion >= GOAL_LEN_SLOW || !listed) this.scanAll(from, end);
+    else if (this.criterion === POWER2_ALIGNED) this.scanByLargest(from, end);
+    else if (this.criterion === GOAL_LEN_FAST) this.scanByAverage(from, end);
+    else this.scanShorter(wanted, from, end);
   }
 
-  private scanByAverage(): void {
+  private scanAll(from: number, end: number): void {
     const { index } = this;
-    for (let list = index.averageOrder(this.length); list <= index.orderMax; list++) {
-      this.scanList(list);
-      if (this.done) return;
+    for (let at = index.nextAny(from, end); at < end && !this.done;) {
+      this.scanGroup(at);
+      at = index.nextAny(at + 1, end);
+    }
+  }
+
+  private scanByLargest(from: number, end: number): void {
+    const { index } = this;
+    for (let order = this.order; order <= index.orderMax && !this.done; order++) {
+      for (let at = index.nextByLargest(order, from, end); at < end && !this.done;) {
+        this.scanGroup(at);
+        at = index.nextByLargest(order, at + 1, end);
+      }
+    }
+  }
+
+  private scanByAverage(from: number, end: number): void {
+    const { index } = this;
+    const first = index.averageOrder(this.length);
+    for (let list = first; list <= index.orderMax && !this.done; list++) {
+      this.scanList(list, from, end);
     }
   }
 
   /** Shorter lengths, down to what is needed. Leaves `length` at the one that was found. */
-  private scanShorter(wanted: number): void {
+  private scanShorter(wanted: number, from: number, end: number): void {
     const order = 31 - Math.clz32(wanted);
     let least = Math.max(0, order - TRIM_MAX);
     if (2 ** least < this.needed) least = 32 - Math.clz32(this.needed);
     for (let shorter = order; shorter >= least; shorter--) {
       this.length = 2 ** shorter;
-      this.scanList(this.index.averageOrder(this.length));
+      this.scanList(this.index.averageOrder(this.length), from, end);
       if (this.done) return;
     }
     this.length = wanted;
   }
 
-  private scanList(list: number): void {
-    const { index, group } = this;
-    for (let at = index.nextByAverage(list, group, index.count); at < index.count;) {
+  private scanList(list: number, from: number, end: number): void {
+    const { index } = this;
+    for (let at = index.nextByAverage(list, from, end); at < end && !this.done;) {
       this.scanGroup(at);
-      if (this.done) return;
-      at = index.nextByAverage(list, at + 1, index.count);
-    }
-    for (let at = index.nextByAverage(list, 0, group); at < group;) {
-      this.scanGroup(at);
-      if (this.done) return;
-      at = index.nextByAverage(list, at + 1, group);
+      at = index.nextByAverage(list, at + 1, end);
     }
   }
 
