@@ -66,7 +66,7 @@ export function create(
   const credits = INODE_CREDITS + RECORD_CREDITS + dir.addCredits(volume, directory);
   return transact(volume, credits, () => {
     dir.reserveName(volume, directory, name);
-    const inode = newInode(volume, directory, attributes);
+    const inode = newInode(volume, directory, attributes, name);
     if (isDir) {
       fillDirectory(volume, inode, directory);
       addLink(volume, directory);
@@ -78,9 +78,9 @@ export function create(
 }
 
 /** A number and its record. @throws FsError ENOSPC: the number was given back */
-function newInode(volume: Volume, parent: Ext4Inode, attributes: NewInode): Ext4Inode {
+function newInode(volume: Volume, parent: Ext4Inode, attributes: NewInode, name?: Name): Ext4Inode {
   const { ialloc } = volume;
-  const ino = ialloc.allocate(parent, attributes.mode);
+  const ino = ialloc.allocate(parent, attributes.mode, name);
   try {
     return initInode(volume, ino, parent, attributes);
   } catch (error) {
