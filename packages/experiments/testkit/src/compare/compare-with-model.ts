@@ -34,6 +34,9 @@ export interface CompareConfig {
   readonly shrinkMs?: number;
   /** The device is too full for what is drawn: see `FullPair`. Default false. */
   readonly fullDevice?: boolean;
+  /** Before every remount, see what a power cut would leave: mount must mend it. False for images
+   * that need their fsck then. Default true. */
+  readonly cutsPower?: boolean;
   /** What is drawn. */
   readonly generator?: Partial<GeneratorConfig>;
 }
@@ -136,7 +139,8 @@ function compareOnce(
   let at = 0;
   try {
     const volume = Volume.make(volumeConfig(config), device);
-    const pair = config.fullDevice === true ? new FullPair(volume) : new Pair(volume);
+    const { cutsPower = true, fullDevice = false } = config;
+    const pair = fullDevice ? new FullPair(volume, cutsPower) : new Pair(volume, cutsPower);
     for (; at < operations.length; at++) {
       const result = pair.step(operations[at]!, at);
       if ("error" in result) idle.add(at);

@@ -34,11 +34,14 @@ export class Disagreement extends Error {}
 export class Pair {
   protected readonly volume: Volume;
   protected readonly model: ModelFs;
+  private readonly cutsPower: boolean;
   /** Blocks in use by an empty file system, its root left out. */
   private readonly usedAtFirst: number;
 
-  constructor(volume: Volume) {
+  /** `cutsPower`: look, before every remount, at what a power cut would leave. */
+  constructor(volume: Volume, cutsPower: boolean) {
     this.volume = volume;
+    this.cutsPower = cutsPower;
     this.model = new ModelFs(limitsOf(volume));
     this.volume.mount();
     this.volume.emptyRoot();
@@ -120,7 +123,7 @@ export class Pair {
   }
 
   protected remount(): Result {
-    this.cutPower();
+    if (this.cutsPower) this.cutPower();
     this.model.exit();
     this.letGo();
     this.volume.unmount();
@@ -174,8 +177,8 @@ export class FullPair extends Pair {
   private filler: OpenFile | null = null;
   private fillerSize = 0;
 
-  constructor(volume: Volume) {
-    super(volume);
+  constructor(volume: Volume, cutsPower: boolean) {
+    super(volume, cutsPower);
     const { blocksFree, blockSize } = volume.program.task.statfs();
     this.fillerSize = Math.max(0, blocksFree - ROOM_BLOCKS) * blockSize;
     this.fillUp();
@@ -269,9 +272,15 @@ export class FullPair extends Pair {
 /** What a design limits, as a fresh mount says. */
 export function limitsOf(volume: Volume): ModelLimits {
   volume.mount();
-  const { sizeMax, linkMax, timeMin = -Infinity, timeMax = Infinity } = volume.vfs.superblock.fs;
+  const { sizeMax, linkMax, timeMin, timeMax, timeGranularity } = volume.vfs.superblock.fs;
   volume.unmount();
-  return { sizeMax, linkMax, timeMin, timeMax };
+  return {
+    sizeMax,
+    linkMax,
+    timeMin: timeMin ?? -Infinity,
+    timeMax: timeMax ?? Infinity,
+    timeGranularity: timeGranularity ?? 1,
+  };
 }
 
 /** False where the space has become too small. */

@@ -59,6 +59,8 @@ export interface ModelLimits {
   /** First and last second that a time can have. Others are cut, and the ends are whole seconds. */
   readonly timeMin?: number;
   readonly timeMax?: number;
+  /** Nanoseconds between two times, and divisor of a second. */
+  readonly timeGranularity?: number;
 }
 
 const PERMISSIONS = 0o7777;
@@ -300,9 +302,9 @@ export class ModelFs {
   private timeOf(time: OperationTime): Timespec | null {
     if (time === "now") return this.now;
     if (time === null) return null;
-    const { timeMin = -Infinity, timeMax = Infinity } = this.limits;
+    const { timeMin = -Infinity, timeMax = Infinity, timeGranularity = 1 } = this.limits;
     const [sec, nsec] = time;
-    if (sec > timeMin && sec < timeMax) return { sec, nsec };
+    if (sec > timeMin && sec < timeMax) return { sec, nsec: nsec - (nsec % timeGranularity) };
     return { sec: Math.min(Math.max(sec, timeMin), timeMax), nsec: 0 };
   }
 
