@@ -12,7 +12,7 @@ export { type CompareConfig, compareWithModel, replay } from "./compare/compare-
 export { treeOfMount } from "./compare/mount-tree.ts";
 export * from "./compare/results.ts";
 export * from "./compare/tree.ts";
-export { OperationsArbitrary } from "./generate/arbitrary.ts";
+export { generateOperations, OperationsArbitrary } from "./generate/arbitrary.ts";
 export type { GeneratorConfig } from "./generate/draw.ts";
 export { DEFAULT_CONFIG, Generator } from "./generate/generator.ts";
 export * from "./mark.ts";

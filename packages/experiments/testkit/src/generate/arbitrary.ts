@@ -103,3 +103,14 @@ function* simplify(operation: Operation): IterableIterator<Operation> {
     }
   }
 }
+
+/** `length` generated operations: the same for the same seed. */
+export function generateOperations(
+  seed: number,
+  length: number,
+  config: GeneratorConfig,
+): Operation[] {
+  const [operations] = fc.sample(new OperationsArbitrary(length, config, 0), { numRuns: 1, seed });
+  assert(operations !== undefined, "one sample was asked for");
+  return operations;
+}

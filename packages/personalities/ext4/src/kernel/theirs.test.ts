@@ -9,6 +9,7 @@ import {
   mkfsExt4,
   readImage,
   requireOracle,
+  runOrThrow,
   treeOfDirectory,
   withLoopMount,
   withTempDirectory,
@@ -27,7 +28,13 @@ import {
   treeHere,
   treeThere,
 } from "./testing.ts";
-import { changesShape, extentsShape, manyShape, smallShapes } from "./testing-shapes.ts";
+import {
+  changesShape,
+  extentsShape,
+  manyShape,
+  namesShape,
+  smallShapes,
+} from "./testing-shapes.ts";
 
 const MIB = 2 ** 20;
 const TIMEOUT_MS = 300_000;
@@ -35,6 +42,8 @@ const TIMEOUT_MS = 300_000;
 interface Trip {
   readonly size: number;
   readonly mkfs?: readonly string[];
+  /** For tune2fs. */
+  readonly tune?: readonly string[];
   readonly mount?: OptionValues;
   readonly first: readonly Operation[];
   readonly second: readonly Operation[];
@@ -44,10 +53,11 @@ interface Trip {
  * There, here, and there again. The kernel also makes the same changes, in a copy: it and we must
  * allow, refuse and leave the same.
  */
-function roundTrip({ size, mkfs = [], mount = {}, first, second }: Trip): void {
+function roundTrip({ size, mkfs = [], tune, mount = {}, first, second }: Trip): void {
   withTempDirectory((directory) => {
     const file = path.join(directory, "image");
     mkfsExt4(file, size, mkfs);
+    if (tune !== undefined) runOrThrow("tune2fs", [...tune, file]);
     const theirs = withLoopMount(file, {}, (loop) => {
       const outcomes = playThere(loop.directory, first);
       expect(outcomes.filter((outcome) => outcome === "ok").length).toBeGreaterThan(100);
@@ -107,13 +117,24 @@ describe("an image made and filled by the kernel", () => {
     },
   );
 
+  test.for(["tea", "half_md4"] as const)(
+    "hashed directories: %s",
+    { timeout: TIMEOUT_MS },
+    (hash, { skip }) => {
+      expect(requireOracle([...JUDGES, "tune2fs"], skip)).toBeNull();
+      const mkfs = ["-b", "1024"];
+      const tune = ["-E", `hash_alg=${hash}`];
+      const first = [...namesShape(), ...manyShape(4000)];
+      const second = manyShape(2000).slice(1).map(renamed);
+      roundTrip({ size: 64 * MIB, mkfs, tune, mount: CACHED, first, second });
+    },
+  );
+
   test("100,000 files in one directory", { timeout: TIMEOUT_MS }, ({ skip }) => {
     expect(requireOracle(JUDGES, skip)).toBeNull();
-    const second = manyShape(3000).map((operation) =>
-      operation.op === "mkdir" ? operation : renamed(operation),
-    );
+    const second = manyShape(3000).slice(1).map(renamed);
     const first = manyShape(100_000);
-    roundTrip({ size: 256 * MIB, mkfs: ["-N", "110000"], first, second: second.slice(1) });
+    roundTrip({ size: 256 * MIB, mkfs: ["-b", "4096", "-N", "110000"], first, second });
   });
 
   test("a file of 50,000 extents", { timeout: TIMEOUT_MS }, ({ skip }) => {
@@ -131,7 +152,7 @@ describe("an image made and filled by the kernel", () => {
       { op: "fallocate", file, mode: 8, pos: 50_000 * 4096, length: 1001 * 4096 },
       { op: "truncate", file, size: 90_000 * 4096 + 1 },
     ];
-    roundTrip({ size: 512 * MIB, first: extentsShape(50_000, 4096), second });
+    roundTrip({ size: 512 * MIB, mkfs: ["-b", "4096"], first: extentsShape(50_000, 4096), second });
   });
 });
 
