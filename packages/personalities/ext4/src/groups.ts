@@ -19,7 +19,6 @@ import {
   type PmemDevice,
   type Pblk,
   PURPOSE_ZEROING,
-  SEGMENT_SIZE,
   verify,
 } from "@xiplab/core";
 import type { BlockKind, Buffer, Buffers } from "./buffers.ts";
@@ -292,12 +291,10 @@ export class GroupTable implements Groups {
   }
 
   private readDescBlock(first: number, end: number): void {
-    const { geometry, device } = this;
-    const home = geometry.pblkToDevByte(geometry.descBlock(first));
-    const view = device.view(home, geometry.blockSize);
-    const base = home % SEGMENT_SIZE;
+    // Not from the device: a read-only mount has what recovery found in memory.
+    const { view, at } = this.descBuffer(first);
     for (let group = first; group < end; group++) {
-      this.readDesc(group, view, base + (group - first) * geometry.descSize);
+      this.readDesc(group, view, at + (group - first) * this.geometry.descSize);
     }
   }
 
