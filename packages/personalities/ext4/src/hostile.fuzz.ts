@@ -17,6 +17,7 @@ import { describe, expect, test } from "vitest";
 import { Mutator } from "./check/testing/mutations.ts";
 import { exercise } from "./hostile/exercise.ts";
 import { dirtyImage, populatedImage } from "./hostile/images.ts";
+import { logTargets } from "./hostile/log-targets.ts";
 import { ext4 } from "./index.ts";
 
 const IMAGES = Number(process.env["IMAGES"] ?? 10_000);
@@ -89,7 +90,9 @@ describe.each(KINDS)("$name", (kind) => {
     expect(ext4.check(device)).toMatchObject({ clean: !kind.dirty });
     const bytes = new Uint8Array(SIZE);
     device.load(0, bytes, 0, SIZE);
-    const mutator = new Mutator(bytes, SEED);
+    const more = kind.dirty ? logTargets(device, bytes) : [];
+    expect(more.length > 1000).toBe(kind.dirty);
+    const mutator = new Mutator(bytes, SEED, more);
     const counts = outcomes.map(() => 0);
     for (let index = 0; index < count; index++) {
       device.snapshot();

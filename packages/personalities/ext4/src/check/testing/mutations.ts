@@ -28,12 +28,13 @@ export class Mutator {
   private readonly byName = new Map<string, Target[]>();
   private readonly random: (below: number) => number;
 
-  /** `bytes` is changed and put back, mutation after mutation. */
-  constructor(bytes: Uint8Array<ArrayBuffer>, seed: number) {
+  /** `bytes` is changed and put back, mutation after mutation. `more` are targets in them that
+   * Structures does not find. */
+  constructor(bytes: Uint8Array<ArrayBuffer>, seed: number, more: readonly Target[] = []) {
     this.bytes = bytes;
     this.pristine = bytes.slice();
     this.random = randomNumbers(seed);
-    for (const target of new Structures(bytes).targets) {
+    for (const target of [...new Structures(bytes).targets, ...more]) {
       const same = this.byName.get(target.name);
       if (same === undefined) this.byName.set(target.name, [target]);
       else same.push(target);
