@@ -2,6 +2,7 @@
  * Proves that a superblock is believed only where it is bounded: each field that anything is worked
  * out from, set to values that it must not have, with the checksum mended, is refused by its name.
  */
+import { readFileSync } from "node:fs";
 import { CorruptionError, OptionError, parseOptions, Pmem, PURPOSE_METADATA } from "@xiplab/core";
 import { describe, expect, test } from "vitest";
 import * as f from "./format/features.ts";
@@ -167,6 +168,18 @@ describe("what is not supported is named", () => {
     const geometry = readGeometry(change(device, { featureRoCompat }));
     expect(writeObstacles(geometry)).toEqual(["quota", "verity"]);
   });
+});
+
+test("docs/formats/ext4.md names what is refused, and what is only read", () => {
+  const page = readFileSync(new URL("../../../../docs/formats/ext4.md", import.meta.url), "utf8");
+  const namesIn = (row: RegExp): string[] =>
+    (row.exec(page)?.[1] ?? "").split(", ").map((name) => name.trim());
+  const unsupported = (supported: number, names: Readonly<Record<number, string>>): string[] =>
+    f.featureNames(~supported >>> 0, names).filter((name) => !name.startsWith("0x"));
+  const refused = unsupported(f.INCOMPAT_SUPPORTED, f.IncompatNames);
+  const onlyRead = unsupported(f.RO_COMPAT_SUPPORTED, f.RoCompatNames);
+  expect(namesIn(/^\| (.*) and any unknown incompat/m).sort()).toEqual(refused.sort());
+  expect(namesIn(/^\| (.*) and any unknown ro_compat/m).sort()).toEqual(onlyRead.sort());
 });
 
 describe("a checksum that is not right", () => {
