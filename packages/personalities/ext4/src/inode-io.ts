@@ -15,16 +15,21 @@
 import { assert, FsError, type Ino, isDevice, isRegular, type Pblk } from "@xiplab/core";
 import type { BlockKind, Buffer } from "./buffers.ts";
 import { inodeSeed } from "./checksum.ts";
-import { INCOMPAT_64BIT, RO_COMPAT_PROJECT } from "./format/features.ts";
+import { INCOMPAT_64BIT, RO_COMPAT_LARGE_FILE, RO_COMPAT_PROJECT } from "./format/features.ts";
 import * as f from "./format/inode.ts";
-import { covers, I_BLOCK_AT, I_BLOCK_SIZE, INODE, INODE_BASE_SIZE } from "./format/inode.ts";
+import { covers, I_BLOCK_AT, INODE, INODE_BASE_SIZE } from "./format/inode.ts";
 import { INODE_EXTRA } from "./format/inode.ts";
+import { SUPERBLOCK } from "./format/superblock.ts";
 import type { Geometry } from "./geometry.ts";
 import { Ext4Inode } from "./inode.ts";
+import { superBuffer } from "./super-buffer.ts";
+import { editSuperblock } from "./super-state.ts";
 import { recordChecksum, verifyInode } from "./verify-inode.ts";
 import type { Volume } from "./volume.ts";
 
 const TWO_32 = 2 ** 32;
+/** Files from this size on need the feature large_file. */
+const LARGE_SIZE = 2 ** 31;
 /** stat and i_blocks count in these. */
 const SECTOR_SIZE = 512;
 /** More sectors than 48 bits need i_blocks in blocks. */
@@ -107,6 +112,7 @@ export function writeInode(volume: Volume, inode: Ext4Inode, data = true): void 
   const { geometry, journal } = volume;
   assert(journal.running, "inodes are written inside handles");
   assert(inode.diskSize <= inode.size, "the size on the medium is not ahead");
+  if (inode.diskSize >= LARGE_SIZE) requireLargeFile(volume);
   const { buffer, at } = writableSlotOf(volume, inode.ino);
   encode(geometry, buffer.view, buffer.at + at, inode);
   inode.timesDirty = false;
@@ -123,12 +129,16 @@ export function clearInode(volume: Volume, inode: Ext4Inode): void {
   INODE.dtime.set(buffer.view, buffer.at + at, deletionTime(volume));
 }
 
-/** i_block as bytes, for reading: valid until the buffer changes hands. */
-export function iBlockOf(volume: Volume, ino: number): Uint8Array {
-  const { buffer, at } = slotOf(volume, ino);
-  const { view } = buffer;
-  const start = view.byteOffset + buffer.at + at + I_BLOCK_AT;
-  return new Uint8Array(view.buffer, start, I_BLOCK_SIZE);
+/** Images of other programs may be without the feature until a file needs it, as in the kernel. */
+function requireLargeFile(volume: Volume): void {
+  const { buffers, geometry } = volume;
+  if ((geometry.roCompat & RO_COMPAT_LARGE_FILE) !== 0) return;
+  const { view, at } = superBuffer(buffers);
+  const features = SUPERBLOCK.featureRoCompat.get(view, at + geometry.superOffset);
+  if ((features & RO_COMPAT_LARGE_FILE) !== 0) return;
+  editSuperblock(volume, (view, at) =>
+    SUPERBLOCK.featureRoCompat.set(view, at, (features | RO_COMPAT_LARGE_FILE) >>> 0),
+  );
 }
 
 function stampRecord(geometry: Geometry, view: DataView, record: number, ino: number): void {
