@@ -4,7 +4,7 @@
  * Ref: Linux Documentation/filesystems/ext4/group_descr.rst
  */
 import { pad, struct, u16le, u32le } from "@xiplab/core";
-import { crcRaw, crcU32, crcZeros } from "../checksum.ts";
+import { crcRaw, crcU32 } from "../checksum.ts";
 import type { Geometry } from "../geometry.ts";
 
 export const GROUP_DESC = struct("ext4_group_desc", 32, {
@@ -147,8 +147,10 @@ export function groupDescChecksum(
   const before = GROUP_DESC.checksum.offset;
   const after = before + GROUP_DESC.checksum.size;
   if (geometry.metadataCsum) {
-    const head = crcRaw(crcU32(csumSeed, group), view, at, before);
-    return crcRaw(crcZeros(head, 2), view, at + after, descSize - after) & 0xffff;
+    const whole = crcRaw(crcU32(csumSeed, group), view, at, descSize);
+    const shadow = shadowOf(descSize);
+    const first = shadow[view.getUint8(at + before)]!;
+    return (whole ^ first ^ shadow[256 + view.getUint8(at + before + 1)]!) & 0xffff;
   }
   if (!geometry.gdtCsum) return 0;
   let crc = 0xffff;
@@ -157,6 +159,30 @@ export function groupDescChecksum(
   for (let i = 0; i < before; i++) crc = crc16Byte(crc, view.getUint8(at + i));
   for (let i = after; i < descSize; i++) crc = crc16Byte(crc, view.getUint8(at + i));
   return crc;
+}
+
+/** By size of descriptors. */
+const SHADOWS: Array<Uint32Array | undefined> = [];
+
+/**
+ * What each value of the first, and of the second byte of the checksum field adds to the crc of a
+ * whole descriptor: a crc is linear, so that the field is taken out again instead of copied away.
+ * Mounting sums a descriptor per group.
+ */
+function shadowOf(descSize: number): Uint32Array {
+  const known = SHADOWS[descSize];
+  if (known !== undefined) return known;
+  const rest = new DataView(new ArrayBuffer(descSize - GROUP_DESC.checksum.offset));
+  const shadow = new Uint32Array(512);
+  for (let place = 0; place < 2; place++) {
+    for (let byte = 0; byte < 256; byte++) {
+      rest.setUint8(place, byte);
+      shadow[place * 256 + byte] = crcRaw(0, rest, 0, rest.byteLength);
+    }
+    rest.setUint8(place, 0);
+  }
+  SHADOWS[descSize] = shadow;
+  return shadow;
 }
 
 /** Polynomial 0x8005, bits reversed. */

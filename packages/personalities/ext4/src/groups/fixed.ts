@@ -23,46 +23,42 @@ export class FixedRuns {
     inodeTables: Float64Array,
   ) {
     const heads = superGroups(geometry);
-    const { groupCount, itableBlocks } = geometry;
     const headLength = 1 + geometry.gdtBlocks + geometry.reservedGdtBlocks;
-    // Which of the three lengths a run has is in the low two bits: one sort does for all.
-    const keys = new Float64Array(3 * groupCount + heads.length);
-    for (let group = 0, at = 0; group < groupCount; group++) {
-      keys[at++] = blockBitmaps[group]! * 4;
-      keys[at++] = inodeBitmaps[group]! * 4;
-      keys[at++] = inodeTables[group]! * 4 + TABLE;
-    }
-    for (let i = 0; i < heads.length; i++) {
-      keys[3 * groupCount + i] = geometry.groupStart(heads[i]!) * 4 + HEAD;
-    }
-    keys.sort();
-    const lengths = [1, itableBlocks, headLength];
-    this.starts = new Float64Array(keys.length);
-    this.ends = new Float64Array(keys.length);
+    const places = [heads, blockBitmaps, inodeBitmaps, inodeTables].map(ascending);
+    const lengths = [headLength, 1, 1, geometry.itableBlocks];
+    const total = places.reduce((sum, { length }) => sum + length, 0);
+    const starts = new Float64Array(total);
+    const ends = new Float64Array(total);
+    const cursors = places.map(() => 0);
     let last = -1;
     let end = -1;
-    for (let i = 0; i < keys.length; i++) {
-      const start = Math.floor(keys[i]! / 4);
+    for (let i = 0; i < total; i++) {
+      let kind = 0;
+      let start = Infinity;
+      for (let other = 0; other < places.length; other++) {
+        const next = places[other]![cursors[other]!];
+        if (next === undefined || next >= start) continue;
+        kind = other;
+        start = next;
+      }
       if (start < end) {
         corrupt("ext4_group_desc", `block ${start}`, "location", start, `a block from ${end} on`);
       }
-      if (start > end) {
-        last++;
-        this.starts[last] = start;
-      }
-      end = start + lengths[keys[i]! % 4]!;
-      this.ends[last] = end;
+      if (start > end) starts[++last] = start;
+      end = start + lengths[kind]!;
+      ends[last] = end;
+      cursors[kind]!++;
     }
     this.count = last + 1;
-    this.starts = this.starts.slice(0, this.count);
-    this.ends = this.ends.slice(0, this.count);
+    this.starts = starts.slice(0, this.count);
+    this.ends = ends.slice(0, this.count);
   }
 
   /** Blocks of all runs together. */
   get blocks(): number {
-    let sum = 0;
-    for (let i = 0; i < this.count; i++) sum += this.ends[i]! - this.starts[i]!;
-    return sum;
+    let blocks = 0;
+    for (let i = 0; i < this.count; i++) blocks += this.ends[i]! - this.starts[i]!;
+    return blocks;
   }
 
   /** Does any block of [start, end) belong to a run? */
@@ -91,13 +87,19 @@ export class FixedRuns {
   }
 }
 
-const TABLE = 1;
-const HEAD = 2;
-
-function superGroups(geometry: Geometry): number[] {
-  const groups: number[] = [];
+/** First blocks of the groups that begin with a superblock. */
+function superGroups(geometry: Geometry): Float64Array {
+  const starts: number[] = [];
   for (let group = 0; group < geometry.groupCount; group++) {
-    if (geometry.hasSuper(group)) groups.push(group);
+    if (geometry.hasSuper(group)) starts.push(geometry.groupStart(group));
   }
-  return groups;
+  return Float64Array.from(starts);
+}
+
+/** The same numbers in order; they mostly are. */
+function ascending(places: Float64Array): Float64Array {
+  for (let i = 1; i < places.length; i++) {
+    if (places[i]! < places[i - 1]!) return places.slice().sort();
+  }
+  return places;
 }
