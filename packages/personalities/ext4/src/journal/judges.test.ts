@@ -22,6 +22,7 @@ import { Buffers } from "../buffers.ts";
 import { JBD2_MAGIC } from "../format/jbd2.ts";
 import { openGeometry, storeRecoveryFlag } from "../super-state.ts";
 import { readJournalMap } from "./journal-map.ts";
+import { JournalSuperblock } from "./journal-superblock.ts";
 import { recover } from "./recovery.ts";
 import * as t from "./testing.ts";
 
@@ -125,8 +126,10 @@ describe.each(FORMATS)("a log that is written here, with %s", (_, args) => {
   });
 });
 
-const KERNEL_FORMATS: ReadonlyArray<readonly [string, readonly string[], string?]> = [
-  ...FORMATS,
+type KernelFormat = readonly [what: string, args: readonly string[], options: string];
+
+const KERNEL_FORMATS: readonly KernelFormat[] = [
+  ...FORMATS.map(([what, args]): KernelFormat => [what, args, "rw"]),
   ["checksums of whole transactions", ["-b", "4096", "-O", "^metadata_csum"], "journal_checksum"],
 ];
 
@@ -137,7 +140,7 @@ describe.each(KERNEL_FORMATS)("a log that the kernel leaves, with %s", (_, args,
       const file = path.join(directory, "image");
       const crashed = path.join(directory, "crashed");
       writeImage(t.imageOf(16, ...args), file);
-      const mountOptions = { complaintsAllowed: true, options: options ?? "rw" };
+      const mountOptions = { complaintsAllowed: true, options };
       withLoopMount(file, mountOptions, (mount) => {
         work(mount.directory);
         shutdownMount(mount.directory);
@@ -146,12 +149,20 @@ describe.each(KERNEL_FORMATS)("a log that the kernel leaves, with %s", (_, args,
       });
       const dirty = readImage(crashed);
       const theirs = replayedByE2fsck(crashed);
+      const isOld = options === "journal_checksum";
+      expect(checksumVersionOf(dirty) === 1).toBe(isOld);
       expect(differences(dirty, theirs).length).toBeGreaterThan(5);
       expect(differences(recovered(dirty), theirs)).toEqual([]);
       expectOverlay(dirty, theirs);
     });
   });
 });
+
+function checksumVersionOf(device: Pmem): number {
+  const { geometry } = openGeometry(device);
+  const map = readJournalMap(device, geometry);
+  return new JournalSuperblock(device, geometry, map).checksumVersion;
+}
 
 /** Files and directories that come and go, so that the log has revoked blocks too. */
 function work(root: string): void {

@@ -13,7 +13,7 @@ import type { Buffer } from "../buffers.ts";
 import { crcRaw, crcZeros } from "../checksum.ts";
 import * as j from "../format/jbd2.ts";
 import { BLOCK_TAIL, COMMIT_BLOCK, JBD2_HEADER, REVOKE_BLOCK } from "../format/jbd2.ts";
-import { crcZeroRun } from "./crc-zeros.ts";
+import { crcSparse, crcZeroRun } from "./crc-zeros.ts";
 import type { JournalMap } from "./journal-map.ts";
 import type { JournalSuperblock } from "./journal-superblock.ts";
 import { sequenceSeed } from "./sequence-seed.ts";
@@ -169,11 +169,11 @@ export class LogWriter {
     buffer.logEscaped = view.getUint32(at) === j.JBD2_MAGIC;
     if (!buffer.logEscaped) {
       device.storeNonTemporal(copyAt, bytes, 0, blockSize, PURPOSE_JOURNAL);
-      return this.tags.tailSize > 0 ? crcRaw(seed, view, at, blockSize) : 0;
+      return this.tags.tailSize > 0 ? crcSparse(seed, view, at, blockSize) : 0;
     }
     device.zero(copyAt, 4, PURPOSE_JOURNAL);
     device.storeNonTemporal(copyAt + 4, bytes, 4, blockSize - 4, PURPOSE_JOURNAL);
-    return crcRaw(crcZeros(seed, 4), view, at + 4, blockSize - 4);
+    return crcSparse(crcZeros(seed, 4), view, at + 4, blockSize - 4);
   }
 
   private writeCommit(sequence: number, time: Timespec): void {

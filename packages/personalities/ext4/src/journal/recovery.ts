@@ -11,11 +11,11 @@
  * memory (`overlay`), where `Buffers` looks first.
  */
 import { corrupt, type PmemDevice, PURPOSE_CHECKPOINT, SEGMENT_SIZE, verify } from "@xiplab/core";
-import { crcRaw } from "../checksum.ts";
 import { INCOMPAT_RECOVER } from "../format/features.ts";
 import * as j from "../format/jbd2.ts";
 import type { Geometry } from "../geometry.ts";
 import { isSuperblockSound } from "../super.ts";
+import { crcSparse } from "./crc-zeros.ts";
 import { type JournalMap, readJournalMap } from "./journal-map.ts";
 import { JournalSuperblock } from "./journal-superblock.ts";
 import { LogScan } from "./log-scan.ts";
@@ -170,7 +170,7 @@ class Replay {
     const home = this.map.devByte(indices[index]!);
     const view = this.device.view(home, blockSize);
     const seed = sequenceSeed(this.journal.seed, sequences[index]!);
-    const expected = this.tags.fold(crcRaw(seed, view, home % SEGMENT_SIZE, blockSize));
+    const expected = this.tags.fold(crcSparse(seed, view, home % SEGMENT_SIZE, blockSize));
     const found = checksums[index]!;
     verify(found === expected, "journal_block_tag", where, "checksum", found, expected);
   }

@@ -36,7 +36,7 @@ export function copyDevice<Device extends PmemDevice>(source: PmemDevice, target
   const bytes = new Uint8Array(MIB);
   for (let at = 0; at < source.size; at += MIB) {
     source.load(at, bytes, 0, MIB);
-    if (bytes.some((byte) => byte !== 0)) target.store(at, bytes, 0, MIB, PURPOSE_DATA);
+    target.store(at, bytes, 0, MIB, PURPOSE_DATA);
   }
   return target;
 }
