@@ -58,7 +58,7 @@ export class GroupTable implements Groups {
   private readonly unused: Uint32Array;
   private readonly flags: Uint16Array;
   /** The transaction that has the group's descriptor, modulo 2^32. */
-  private readonly touchedBy: Uint32Array;
+  private readonly touchedBy: Float64Array;
   private readonly descKind: BlockKind;
   private readonly blockBitmapKind: BlockKind;
   private readonly inodeBitmapKind: BlockKind;
@@ -79,7 +79,7 @@ export class GroupTable implements Groups {
     this.dirsUsed = new Uint32Array(count);
     this.unused = new Uint32Array(count);
     this.flags = new Uint16Array(count);
-    this.touchedBy = new Uint32Array(count);
+    this.touchedBy = new Float64Array(count);
     this.flexCount = Math.ceil(count / geometry.flexSize);
     this.flexFreeBlocks = new Float64Array(this.flexCount);
     this.flexFreeInodes = new Uint32Array(this.flexCount);
@@ -217,7 +217,7 @@ export class GroupTable implements Groups {
 
   /** The descriptor of a group changed: it belongs to the running transaction. HOT. */
   private touch(group: number): void {
-    const tid = this.journal.tid >>> 0;
+    const { tid } = this.journal;
     if (this.touchedBy[group] === tid) return;
     const buffer = this.descBuffer(group);
     this.buffers.writeSlot(buffer, group - buffer.owner);
