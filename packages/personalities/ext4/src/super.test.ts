@@ -94,7 +94,7 @@ describe("corrupt, by field", () => {
     ["descSize", { descSize: 2048 }],
     ["descSize", { descSize: 72 }],
     ["logGroupsPerFlex", { logGroupsPerFlex: 32 }],
-    ["defHashVersion", { defHashVersion: 6 }],
+    ["defHashVersion", { defHashVersion: 3 }],
     ["blocksCount", { blocksCountLo: 0 }],
     ["blocksCount", { blocksCountLo: SIZE / 4096 + 1 }],
     ["blocksCount", { blocksCountHi: 1 }],

@@ -27,8 +27,8 @@ import { Geometry } from "./geometry.ts";
 /** Most of 1024 << s_log_block_size: blocks larger than a page are not for memory. */
 const LOG_BLOCK_SIZE_MAX = 2;
 const LOG_CLUSTER_SIZE_MAX = 20;
-/** DX_HASH_LEGACY to DX_HASH_TEA_UNSIGNED */
-const HASH_VERSION_MAX = 5;
+/** DX_HASH_LEGACY to DX_HASH_TEA: whether characters are signed is in s_flags. */
+const HASH_VERSION_MAX = 2;
 
 /**
  * Read, verify, and work out where everything stands.

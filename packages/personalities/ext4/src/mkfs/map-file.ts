@@ -32,7 +32,7 @@ export interface BlockSource {
   takeNode(goal: number): Node;
 }
 
-export interface Node {
+interface Node {
   readonly pblk: number;
   readonly view: DataView;
 }
