@@ -23,6 +23,8 @@ import { NameSet } from "./name-set.ts";
 const ENTRY = "ext4_dir_entry_2";
 const FT_DIR = 2;
 const DOT = 0x2e;
+/** Larger directories need a feature. Bytes. */
+const SIZE_MAX = 2 ** 31;
 const SLASH = 0x2f;
 const SLASHES = 0x2f2f2f2f;
 
@@ -80,8 +82,9 @@ export class DirectoryPass {
     for (let run = found.firstRuns.at(index); run < end; run++) {
       length = Math.max(length, found.runLblks.at(run) + found.runLengths.at(run));
     }
-    // Only a bad map has gaps; one of millions of blocks is not worth the memory.
-    const total = Math.min(length, this.image.geometry.blockCount);
+    const max = SIZE_MAX / this.image.geometry.blockSize;
+    if (length > max) this.add("blocks", length, `at most ${max}`);
+    const total = Math.min(length, max);
     if (total > this.blocks.length) this.blocks = new Float64Array(2 * total);
     this.blocks.fill(0, 0, total);
     for (let run = found.firstRuns.at(index); run < end; run++) {

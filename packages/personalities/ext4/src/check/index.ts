@@ -92,6 +92,11 @@ function refusal(error: unknown): CheckReport["findings"][number] {
     const at = error.detail ?? SUPERBLOCK_AT;
     return { structure: "medium", at, field: "line", found: "EIO", expected: "data" };
   }
+  if (error instanceof FsError) {
+    // ESTALE: the journal's inode is free.
+    const found = error.message;
+    return { structure: "journal inode", at: "journal", field: "links", found, expected: "in use" };
+  }
   throw error;
 }
 

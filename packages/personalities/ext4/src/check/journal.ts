@@ -39,6 +39,8 @@ export function checkJournal(image: Image, { first, length }: SpecialFile): void
     add("start", start, `0, or ${begin} to ${maxlen - 1}`);
   }
   if (start !== 0 && !image.recovers) add("start", start, "0, for the image needs no recovery");
+  const errno = J.errno.get(view, at);
+  if (errno !== 0) add("errno", errno, "0: nothing went wrong");
   if (type === j.BLOCK_SUPERBLOCK_V2) checkVersion2(image, view, at, add);
 }
 

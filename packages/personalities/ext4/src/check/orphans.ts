@@ -16,7 +16,7 @@ import {
 import { SUPERBLOCK as S, SUPERBLOCK_AT } from "../format/superblock.ts";
 import { BlockMap } from "./block-map.ts";
 import { Claims } from "./claims.ts";
-import { Findings } from "./findings.ts";
+import { NoFindings } from "./findings.ts";
 import type { GroupTable } from "./groups.ts";
 import type { Image } from "./image.ts";
 import { type InodeFacts, KIND_ORPHAN } from "./inode-facts.ts";
@@ -86,7 +86,7 @@ function readFile(image: Image, groups: GroupTable, facts: InodeFacts): void {
 /** Runs of the orphan file. Pass 1 says what is wrong with its map: here nobody listens. */
 function blocksOf(image: Image, record: number, ino: number, seed: number): [number, number][] {
   const { geometry } = image;
-  const silent = image.silent(new Findings());
+  const silent = image.silent(new NoFindings());
   const map = new BlockMap(silent, new Claims(geometry));
   const runs: [number, number][] = [];
   const run = (_: number, pblk: number, length: number): void => void runs.push([pblk, length]);

@@ -63,6 +63,8 @@ export function checkSuperblock(image: Image, view: DataView, at: number): void 
   if (!resizes && geometry.reservedGdtBlocks > 0) {
     add("reservedGdtBlocks", geometry.reservedGdtBlocks, "0 without resize_inode");
   }
+  const strange = f.featureNames(compat, f.CompatNames).filter((name) => name.startsWith("0x"));
+  if (strange.length > 0) add("featureCompat", strange.join(", "), "features that are known");
   const unknown = roCompat & ~CHECKED_RO_COMPAT;
   if (unknown !== 0) {
     const names = f.featureNames(unknown, f.RoCompatNames).join(", ");
