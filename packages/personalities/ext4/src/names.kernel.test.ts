@@ -12,6 +12,7 @@ import { withTempDirectory, writeImage } from "@xiplab/oracles";
 import { describe, expect, test } from "vitest";
 import { emptyImage, listAll, lookupIn, makeDirectory, makeFile } from "./dir/testing.ts";
 import { openImage, rootOf } from "./dir/testing.ts";
+import { FL_INDEX } from "./format/inode.ts";
 
 const MIB = 2 ** 20;
 const ORACLES = ["mkfs.ext4", "e2fsck", "loop"];
@@ -95,6 +96,36 @@ describe("the kernel's directory", () => {
 });
 
 describe("our directory", () => {
+  test("whose index nobody knows is linear, index blocks and all", ({ skip }) => {
+    requireOracle([...ORACLES, "debugfs"], skip);
+    const device = emptyImage(16, { blockSize: "1024" });
+    const fs = openImage(device);
+    const many = makeDirectory(fs, rootOf(fs), "many");
+    const file = makeFile(fs, rootOf(fs), "file");
+    for (let index = 0; index < 5000; index++) fs.link(many, `name ${index}` as Name, file);
+    fs.unmount();
+    withTempDirectory((temp) => {
+      const image = path.join(temp, "image");
+      writeImage(device, image);
+      execFileSync("debugfs", ["-w", "-R", "feature -dir_index", image], { stdio: "ignore" });
+      const plain = readImage(image);
+      const again = openImage(plain);
+      const same = again.iget(lookupIn(again, rootOf(again), "many"));
+      const link = again.iget(lookupIn(again, rootOf(again), "file"));
+      expect(same.flags & FL_INDEX).not.toBe(0);
+      expect(listAll(again, same).names.length).toBe(5000);
+      // Some of them in what was the root, and other index blocks.
+      for (let index = 0; index < 4000; index++) again.link(same, `new ${index}` as Name, link);
+      expect(same.flags & FL_INDEX).toBe(0);
+      for (let index = 0; index < 5000; index++) {
+        expect(lookupIn(again, same, `name ${index}`)).toBe(link.ino);
+      }
+      expect(listAll(again, same).names.length).toBe(9000);
+      again.unmount();
+      expect(e2fsck(plain)).toMatchObject({ clean: true });
+    });
+  });
+
   test("is listed, changed and removed by the kernel", ({ skip }) => {
     requireOracle(ORACLES, skip);
     const device = emptyImage(64);

@@ -4,11 +4,11 @@
  */
 import type { Name, Pmem } from "@xiplab/core";
 import { debugfs, e2fsck, mkfsExt4, readImage, requireOracle, run } from "@xiplab/oracles";
-import { withTempDirectory, writeImage } from "@xiplab/oracles";
+import { withTempDirectory } from "@xiplab/oracles";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Ext4FileSystem } from "./filesystem.ts";
-import { collidingNames, emptyImage, hashOf, listAll, lookupIn } from "./dir/testing.ts";
+import { listAll, lookupIn } from "./dir/testing.ts";
 import { makeDirectory, makeFile, openImage, rootOf } from "./dir/testing.ts";
 import { FL_INDEX } from "./format/inode.ts";
 import type { Ext4Inode } from "./inode.ts";
@@ -95,7 +95,7 @@ function expectNames(fs: Ext4FileSystem, directory: Ext4Inode, names: string[]):
 
 describe("names on every kind of image", () => {
   for (const kind of KINDS) {
-    test(kind.label, ({ skip }) => {
+    test(`${kind.label}`, ({ skip }) => {
       requireOracle(ORACLES, skip);
       const device = makeImage(kind);
       const fs = openImage(device);

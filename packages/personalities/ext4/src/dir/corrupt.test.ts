@@ -276,7 +276,7 @@ const CASES: readonly Case[] = [
 describe("a directory block that is wrong", () => {
   const image = makeImage();
   for (const { label, lblk, edit, expected, mend } of CASES) {
-    test(label, () => {
+    test(`${label}`, () => {
       image.snapshot();
       try {
         const opened = open(image);

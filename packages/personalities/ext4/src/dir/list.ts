@@ -10,7 +10,7 @@
  * Names with the same 52 bits are listed in one call, if need be beyond `max`: no number between them
  * would stay good while names come and go.
  */
-import { type DirBatch, direntType, type Ino, nameFromBytes } from "@xiplab/core";
+import { type DirBatch, direntType, type Ino, type Name } from "@xiplab/core";
 import type { Buffer } from "../buffers.ts";
 import { DIRENT, DIRENT_HEAD, direntTypeOf } from "../format/dirent.ts";
 import { INODE } from "../format/inode.ts";
@@ -185,13 +185,21 @@ function put(
   batch: DirBatch,
 ): void {
   const entry = at + offset;
-  const start = view.byteOffset + entry + DIRENT_HEAD;
-  const bytes = new Uint8Array(view.buffer, start, DIRENT.nameLen.get(view, entry));
   const ino = DIRENT.inode.get(view, entry) as Ino;
-  batch.names.push(nameFromBytes(bytes));
+  batch.names.push(readName(view, entry + DIRENT_HEAD, DIRENT.nameLen.get(view, entry)));
   batch.inos.push(ino);
   batch.types.push(typeOf(volume, ino, DIRENT.fileType.get(view, entry)));
   batch.cookies.push(cookie);
+}
+
+/** Filled and read within one call. */
+const codes: number[] = [];
+
+/** One call of String makes one flat string: a third of the time of joining characters. */
+function readName(view: DataView, at: number, length: number): Name {
+  codes.length = length;
+  for (let index = 0; index < length; index++) codes[index] = view.getUint8(at + index);
+  return String.fromCharCode.apply(null, codes) as Name;
 }
 
 /** DT_*: what the entry says, or else what the inode is. */
