@@ -63,6 +63,8 @@ export class InodePass {
   private readonly directories: DirectoriesFound;
   private readonly map: BlockMap;
   private readonly xattrs: Xattrs;
+  /** The orphan file, quota files: inodes that the superblock names and no directory. */
+  private readonly namelessInos: readonly number[];
 
   constructor(
     image: Image,
@@ -70,8 +72,10 @@ export class InodePass {
     claims: Claims,
     facts: InodeFacts,
     directories: DirectoriesFound,
+    namelessInos: readonly number[],
   ) {
     this.image = image;
+    this.namelessInos = namelessInos;
     this.groups = groups;
     this.claims = claims;
     this.facts = facts;
@@ -165,7 +169,7 @@ export class InodePass {
     orphan: boolean,
   ): void {
     const type = fileTypeOf(mode);
-    const nameless = links === 0 || ino === this.orphanFileIno;
+    const nameless = links === 0 || this.namelessInos.includes(ino);
     this.facts.addKind(ino, KIND_USED | type | (nameless ? KIND_NAMELESS : 0));
     this.facts.setLinks(ino, links);
     const dtime = INODE.dtime.get(view, at);
@@ -181,10 +185,6 @@ export class InodePass {
     const seed = inodeSeed(this.image.geometry.csumSeed, ino, INODE.generation.get(view, at));
     const attributeBlocks = this.checkXattrs(view, at, ino);
     this.checkContent(view, at, ino, mode, seed, attributeBlocks, orphan);
-  }
-
-  private get orphanFileIno(): number {
-    return this.image.geometry.orphanFileIno;
   }
 
   /** Fields that must have certain values, whatever the inode is. */

@@ -10,10 +10,12 @@ import {
 } from "../format/superblock.ts";
 import * as f from "../format/features.ts";
 import { isSuperblockSound } from "../super.ts";
+import type { Geometry } from "../geometry.ts";
 import type { Image } from "./image.ts";
 
 const SUPER = "ext4_super_block";
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
+const QUOTAS = ["userQuotaIno", "groupQuotaIno", "projectQuotaIno"] as const;
 /** Of those that only forbid writing: what does not change how an image is read. */
 const CHECKED_RO_COMPAT = f.RO_COMPAT_SUPPORTED | f.RO_COMPAT_QUOTA | f.RO_COMPAT_VERITY;
 /** Fields that no copy may have otherwise: what the layout follows from. */
@@ -90,6 +92,15 @@ function checkRevision(image: Image, view: DataView, at: number, add: Add): void
   if (!sized) add("descSize", size, "0, or a power of two, 32 to 1024");
 }
 
+/** Inodes that the superblock names and no directory: of features that the image has. */
+export function namelessInos(geometry: Geometry, view: DataView, at: number): number[] {
+  const inos: number[] = [];
+  if ((geometry.compat & f.COMPAT_ORPHAN_FILE) !== 0) inos.push(geometry.orphanFileIno);
+  if ((geometry.roCompat & f.RO_COMPAT_QUOTA) === 0) return inos;
+  for (const name of QUOTAS) inos.push(S[name].get(view, at));
+  return inos;
+}
+
 /** Inodes that the superblock names, and what goes with them. */
 function checkInodeNumbers(image: Image, view: DataView, at: number, add: Add): void {
   const { compat, roCompat, hasJournal } = image.geometry;
@@ -102,7 +113,7 @@ function checkInodeNumbers(image: Image, view: DataView, at: number, add: Add): 
     add("orphanFileIno", orphanFileIno, "0 without orphan_file");
   }
   if ((roCompat & f.RO_COMPAT_QUOTA) === 0) {
-    for (const name of ["userQuotaIno", "groupQuotaIno", "projectQuotaIno"] as const) {
+    for (const name of QUOTAS) {
       const ino = S[name].get(view, at);
       if (ino !== 0) add(name, ino, "0 without quota");
     }

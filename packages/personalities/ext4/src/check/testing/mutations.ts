@@ -48,7 +48,7 @@ export class Mutator {
     const target = targets[this.random(targets.length)]!;
     const { at, size } = target;
     const before = this.text(at, size);
-    this.change(at, size);
+    this.change(target, targets);
     const mended = this.random(4) > 0;
     const ranges: Array<readonly [number, number]> = [[at, size]];
     if (mended) ranges.push(...target.mend());
@@ -65,13 +65,16 @@ export class Mutator {
     }
   }
 
-  /** Give the bytes another value. */
-  private change(at: number, size: number): void {
+  /** Give the field another value: a strange one, or that of another field of the same name. */
+  private change({ at, size }: Target, same: readonly Target[]): void {
     const field = this.bytes.subarray(at, at + size);
     const before = field.slice();
     const low = this.random(Math.min(size, 4));
-    const kind = this.random(8);
-    if (kind === 0) field.fill(0);
+    const kind = this.random(10);
+    const other = same[this.random(same.length)]!;
+    if (kind >= 8 && other.size === size) {
+      field.set(this.pristine.subarray(other.at, other.at + size));
+    } else if (kind === 0) field.fill(0);
     else if (kind === 1) field.fill(0xff);
     else if (kind === 2) field[0]! += 1;
     else if (kind === 3) field[0]! -= 1;
