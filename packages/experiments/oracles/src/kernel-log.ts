@@ -8,6 +8,8 @@ const RECORD_MAX = 8192;
 
 /** A shutdown was asked for: what follows it is no fault of the image. */
 const SHUTDOWN = /shut down requested|User initiated shutdown/;
+/** What the kernel says of its own work when two writebacks of a file meet: none of the image's. */
+const OWN_WORK = /ext4_convert_unwritten_extents_endio/;
 const COMPLAINT = new RegExp(
   [
     "EXT4-fs (error|warning|critical)",
@@ -43,7 +45,8 @@ export class KernelLog {
   complaintsOf(device: string): string[] {
     const lines = this.linesOf(device);
     const stop = lines.findIndex((line) => SHUTDOWN.test(line));
-    return lines.slice(0, stop < 0 ? undefined : stop).filter((line) => COMPLAINT.test(line));
+    const before = stop < 0 ? lines : lines.slice(0, stop);
+    return before.filter((line) => COMPLAINT.test(line) && !OWN_WORK.test(line));
   }
 
   close(): void {
