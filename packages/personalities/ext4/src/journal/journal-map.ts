@@ -36,6 +36,9 @@ export class JournalMap {
   /** Runs in the order of the file: first block of the journal, and of the device. */
   private readonly firsts: number[] = [];
   private readonly starts: number[] = [];
+  /** Runs by their place on the device, once somebody asks for that. */
+  private sorted: number[] = [];
+  private sortedStarts: number[] = [];
   private readonly geometry: Geometry;
   private last = 0;
 
@@ -61,12 +64,12 @@ export class JournalMap {
   pblk(index: number): Pblk {
     assert(index >= 0, "a block of the journal is in it");
     assert(index < this.length, "a block of the journal is in the inode");
-    const { firsts } = this;
-    let run = this.last;
-    if (index < firsts[run]!) run = 0;
-    while (run + 1 < firsts.length && firsts[run + 1]! <= index) run++;
-    this.last = run;
-    return (this.starts[run]! + index - firsts[run]!) as Pblk;
+    const { firsts, last } = this;
+    // Blocks are asked for in a row, mostly.
+    const near =
+      index >= firsts[last]! && (last + 1 === firsts.length || index < firsts[last + 1]!);
+    if (!near) this.last = lastNotAbove(firsts, index);
+    return (this.starts[this.last]! + index - firsts[this.last]!) as Pblk;
   }
 
   /** HOT. */
@@ -76,13 +79,31 @@ export class JournalMap {
 
   /** Is the device block one of the journal's? */
   holds(pblk: number): boolean {
-    for (let run = 0; run < this.firsts.length; run++) {
-      const end = run + 1 < this.firsts.length ? this.firsts[run + 1]! : this.length;
-      const start = this.starts[run]!;
-      if (pblk >= start && pblk < start + end - this.firsts[run]!) return true;
-    }
-    return false;
+    if (this.sorted.length !== this.starts.length) this.sort();
+    const place = lastNotAbove(this.sortedStarts, pblk);
+    if (place < 0) return false;
+    const run = this.sorted[place]!;
+    const end = run + 1 < this.firsts.length ? this.firsts[run + 1]! : this.length;
+    return pblk < this.starts[run]! + end - this.firsts[run]!;
   }
+
+  private sort(): void {
+    const runs = Array.from(this.starts, (_, run) => run);
+    this.sorted = runs.sort((one, other) => this.starts[one]! - this.starts[other]!);
+    this.sortedStarts = this.sorted.map((run) => this.starts[run]!);
+  }
+}
+
+/** Index of the last of ascending numbers that is not above `value`, or -1. */
+function lastNotAbove(numbers: readonly number[], value: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (numbers[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
 }
 
 /** @throws CorruptionError; FsError EIO */

@@ -2,14 +2,11 @@
  * The journal's superblock: block 0 of the journal. What changes in it while mounted is the tail, one
  * word of 8 bytes (s_sequence, s_start), and the checksum, which stands in another line.
  *
- * Memory is atomic in words of 8 bytes only, so the tail moves in two steps:
- *
- *   prepareTail   the checksum of the new content    (the caller fences)
- *   storeTail     the word                           (the caller fences). COMMIT POINT
- *
- * Between the two a power cut leaves the old word with the new checksum. Who reads that looks for a
- * tail that the log can explain and that has this checksum (recovery.ts); the old word is then right
- * as well: what it leads to is not overwritten before the new one is durable.
+ * Memory is atomic in words of 8 bytes only, so a power cut may leave either of the two without the
+ * other. Who reads that looks for a tail that the log knows and that has this checksum (recovery.ts).
+ * The word that stands there is right then, be it the old one or the new one: the new one is stored
+ * when everything before it is home, and what the old one leads to is not overwritten before the new
+ * one is durable. At every fence both are of the same tail, as the kernel and e2fsck want it.
  */
 import { corrupt, type DevByte, OptionError, type PmemDevice } from "@xiplab/core";
 import { PURPOSE_JOURNAL, verify } from "@xiplab/core";
@@ -140,27 +137,12 @@ export class JournalSuperblock {
     return expected === this.found;
   }
 
-  /** First step: the checksum that goes with the new tail. The caller fences. */
-  prepareTail(sequence: number, start: number): void {
-    const { view } = this;
-    S.sequence.set(view, 0, sequence >>> 0);
-    S.start.set(view, 0, start);
+  /** Move the tail. The caller fences, before and after. COMMIT POINT */
+  storeTail(sequence: number, start: number): void {
+    S.sequence.set(this.view, 0, sequence >>> 0);
+    S.start.set(this.view, 0, start);
     if (this.checksumVersion >= 2) this.storeChecksum();
-  }
-
-  /** Second step: the tail itself, one word. The caller fences. COMMIT POINT */
-  storeTail(): void {
     this.storeWord(TAIL_AT);
-  }
-
-  /** Both steps, durable. */
-  persistTail(sequence: number, start: number): void {
-    this.prepareTail(sequence, start);
-    // The checksum must be durable before the word that it is for.
-    this.device.fence();
-    this.storeTail();
-    // The tail must be durable before anything relies on it: reuse of the log, a clean flag.
-    this.device.fence();
   }
 
   /**

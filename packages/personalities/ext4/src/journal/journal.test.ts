@@ -212,7 +212,7 @@ test("numbers of transactions go round at 2^32, also for e2fsck", () => {
   const device = t.imageOf(16, ...ARGS);
   const { geometry } = openGeometry(device);
   const superblock = new JournalSuperblock(device, geometry, readJournalMap(device, geometry));
-  superblock.persistTail(0xfffffffd, 0);
+  superblock.storeTail(0xfffffffd, 0);
   const mounted = t.openOn(device);
   for (let round = 1; round <= 6; round++) {
     change(mounted, BLOCK, round);

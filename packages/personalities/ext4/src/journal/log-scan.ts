@@ -89,6 +89,18 @@ export class LogScan {
     return by !== undefined && ((by - sequence) | 0) >= 0;
   }
 
+  /** Every block of the log that has a header, whatever round it is of: where a tail may have been. */
+  headers(): Boundary[] {
+    const found: Boundary[] = [];
+    for (let index = this.journal.first; index < this.journal.end; index++) {
+      const view = this.look(index);
+      const at = this.map.devByte(index) % SEGMENT_SIZE;
+      if (JBD2_HEADER.magic.get(view, at) !== j.JBD2_MAGIC) continue;
+      found.push({ sequence: JBD2_HEADER.sequence.get(view, at), index });
+    }
+    return found;
+  }
+
   /** Look at block `index` of the journal. */
   private look(index: number): DataView {
     return this.device.view(this.map.devByte(index), this.blockSize);

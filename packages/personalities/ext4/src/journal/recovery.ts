@@ -68,17 +68,22 @@ export function recover(
   return { ...result, transactions: replays ? scan.boundaries.length - 1 : 0 };
 }
 
-/** A wrong checksum is right where the tail was about to move to a place that the log has. */
+/**
+ * A wrong checksum is right where a power cut has parted it from the tail that it is for: then the
+ * log, which both tails lead into, can tell that tail. The one that stands there is right as well.
+ */
 function refuseUnexplained(journal: JournalSuperblock, scan: LogScan): void {
   if (journal.isSound) return;
-  const { sequence: end } = scan;
   const { sequence, start } = journal;
+  const end = scan.sequence;
   const explained =
-    start === 0
-      ? journal.isExplainedBy(sequence, journal.first)
-      : scan.boundaries.some((at) => journal.isExplainedBy(at.sequence, at.index)) ||
-        journal.isExplainedBy(end, 0) ||
-        journal.isExplainedBy(end + 1, 0);
+    // The log was empty, or was about to be.
+    journal.isExplainedBy(sequence, start === 0 ? journal.first : 0) ||
+    journal.isExplainedBy(end, 0) ||
+    journal.isExplainedBy(end + 1, 0) ||
+    scan.boundaries.some((at) => journal.isExplainedBy(at.sequence, at.index)) ||
+    // The tail has moved; where it was, the log is not overwritten yet.
+    scan.headers().some((at) => journal.isExplainedBy(at.sequence, at.index));
   const expected = journal.expected();
   verify(explained, "journal_superblock", journal.at, "checksum", journal.found, expected);
 }
@@ -133,16 +138,20 @@ class Replay {
 
   home(): RecoveryResult {
     const { device, geometry, journal, last, scan } = this;
+    const { blockSize } = geometry;
     for (const [pblk, index] of last) {
+      const copy = this.isEscaped(index) ? this.copyOf(index) : this.inLog(index);
       const home = geometry.pblkToDevByte(pblk);
-      device.storeNonTemporal(home, this.copyOf(index), 0, geometry.blockSize, PURPOSE_CHECKPOINT);
+      device.storeNonTemporal(home, copy, 0, blockSize, PURPOSE_CHECKPOINT);
     }
     if (journal.start !== 0) {
       // Blocks must be home before the log is declared empty.
       device.fence();
       // A transaction with the first number that is missing may have begun: it must never look
       // complete together with one of the same number that is written later.
-      journal.persistTail(scan.sequence + 1, 0);
+      journal.storeTail(scan.sequence + 1, 0);
+      // The log must be empty before anything is written to it.
+      device.fence();
     }
     return { transactions: 0, blocks: last.size, overlay: null };
   }
@@ -175,12 +184,18 @@ class Replay {
     verify(found === expected, "journal_block_tag", where, "checksum", found, expected);
   }
 
+  private isEscaped(index: number): boolean {
+    return (this.scan.blocks.flags[index]! & j.TAG_ESCAPE) !== 0;
+  }
+
+  private inLog(index: number): Uint8Array {
+    const home = this.map.devByte(this.scan.blocks.indices[index]!);
+    return this.device.directAccess(home, this.geometry.blockSize);
+  }
+
   private copyOf(index: number): Uint8Array<ArrayBuffer> {
-    const { flags, indices } = this.scan.blocks;
-    const bytes = new Uint8Array(this.geometry.blockSize);
-    this.device.load(this.map.devByte(indices[index]!), bytes, 0, bytes.length);
-    const escaped = (flags[index]! & j.TAG_ESCAPE) !== 0;
-    if (escaped) new DataView(bytes.buffer).setUint32(0, j.JBD2_MAGIC);
+    const bytes = Uint8Array.from(this.inLog(index));
+    if (this.isEscaped(index)) new DataView(bytes.buffer).setUint32(0, j.JBD2_MAGIC);
     return bytes;
   }
 }
