@@ -57,7 +57,7 @@ export class GroupTable implements Groups {
   private readonly dirsUsed: Uint32Array;
   private readonly unused: Uint32Array;
   private readonly flags: Uint16Array;
-  /** The transaction that has the group's descriptor, modulo 2^32. */
+  /** The transaction that has the group's descriptor, or 0. */
   private readonly touchedBy: Float64Array;
   private readonly descKind: BlockKind;
   private readonly blockBitmapKind: BlockKind;

@@ -52,6 +52,7 @@ export function mkfs(device: PmemDevice, context: MkfsContext): void {
     layout,
     blocks: new Map(),
     inodes: new DataView(new ArrayBuffer(inodesLength * geometry.blockSize)),
+    scratch: new DataView(new ArrayBuffer(geometry.blockSize)),
     lastIno: 11,
     directories: 0,
   };

@@ -32,6 +32,8 @@ export interface Maker {
   readonly blocks: Map<number, Uint8Array>;
   /** Start of the inode table of group 0, up to the last inode that is used. */
   readonly inodes: DataView;
+  /** A block for one bitmap after the other: a large device has many. */
+  readonly scratch: DataView;
   lastIno: number;
   directories: number;
 }

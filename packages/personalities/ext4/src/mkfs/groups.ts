@@ -108,10 +108,15 @@ function setBits(view: DataView, from: number, to: number): void {
   }
 }
 
-/** With ones behind the last block of the group. */
+function clearedScratch({ scratch }: Maker): DataView {
+  new Uint8Array(scratch.buffer).fill(0);
+  return scratch;
+}
+
+/** With ones behind the last block of the group. Good until the next bitmap is made. */
 function blockBitmap(maker: Maker, group: number): DataView {
   const { geometry } = maker.plan;
-  const view = new DataView(new ArrayBuffer(geometry.blockSize));
+  const view = clearedScratch(maker);
   const start = geometry.groupStart(group);
   const length = geometry.groupLength(group);
   maker.layout.space.each(start, start + length, (from, to) => {
@@ -123,7 +128,7 @@ function blockBitmap(maker: Maker, group: number): DataView {
 
 function inodeBitmap(maker: Maker, group: number): DataView {
   const { blockSize, inodesPerGroup } = maker.plan.geometry;
-  const view = new DataView(new ArrayBuffer(blockSize));
+  const view = clearedScratch(maker);
   if (group === 0) setBits(view, 0, maker.lastIno);
   setBits(view, inodesPerGroup, 8 * blockSize);
   return view;
