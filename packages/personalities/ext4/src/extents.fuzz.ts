@@ -24,6 +24,7 @@ import type { Volume } from "./volume.ts";
 const SEED = Number(process.env["SEED"] ?? 20_131_206);
 const EDITS = Number(process.env["EDITS"] ?? 3000);
 const BLOCKS = 500;
+const ONE_BY_ONE = { whole: false, exact: false, noFail: false };
 const DEVICE_SIZE = 32 * 2 ** 20;
 
 /** What the file has at each block: 0 for a hole, else the device block, negative if unwritten. */
@@ -101,7 +102,7 @@ function fill(bench: Bench, first: number, end: number, unwritten: boolean): voi
     let stop = at;
     while (stop < end && model[stop] === 0) stop++;
     edit(bench, map.insertCredits() + 1, () => {
-      const behind = fillHole(map, base + at, base + stop, { unwritten, whole: false }) - base;
+      const behind = fillHole(map, base + at, base + stop, unwritten, ONE_BY_ONE) - base;
       for (; at < behind; at++) model[at] = map.map(base + at) * (unwritten ? -1 : 1);
     });
   }

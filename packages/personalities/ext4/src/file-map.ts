@@ -72,21 +72,28 @@ export function retryForSpace<T>(volume: Volume, body: () => T): T {
   return body();
 }
 
+/** How blocks are taken: as in BlockRequest. */
+export interface Filling {
+  readonly whole: boolean;
+  readonly exact: boolean;
+  readonly noFail: boolean;
+}
+
 /** What to ask the allocator for blocks from `lblk` on: near those of the file around it. */
 export function blockRequest(
   map: FileMap,
   lblk: number,
   length: number,
-  whole: boolean,
+  { whole, exact, noFail }: Filling,
 ): BlockRequest {
   const { geometry } = map.volume;
   const index = map.find(lblk);
   const left = map.list[index - 1];
   const right = map.list[index];
-  const asked = { inode: map.inode, lblk, length, reserved: false, whole, noFail: false };
+  const asked = { inode: map.inode, lblk, length, reserved: false, whole, exact, noFail };
   if (right !== undefined && right.lblk <= lblk) {
     // Out of place: near what is replaced, and next to nothing.
-    return { ...asked, goal: right.pblk + lblk - right.lblk };
+    return { ...asked, exact: true, goal: right.pblk + lblk - right.lblk };
   }
   let goal = 0;
   // Where the block would stand if the file were laid out in one piece.
@@ -112,13 +119,14 @@ export function fillHole(
   map: FileMap,
   first: number,
   end: number,
-  { unwritten, whole }: { readonly unwritten: boolean; readonly whole: boolean },
+  unwritten: boolean,
+  filling: Filling,
   before?: (run: BlockRun) => void,
 ): number {
   const { inode, volume } = map;
   const run: BlockRun = { start: 0, length: 0 };
   const most = Math.min(end - first, map.runMax(first));
-  volume.balloc.allocate(blockRequest(map, first, most, whole), run);
+  volume.balloc.allocate(blockRequest(map, first, most, filling), run);
   assert(run.length > 0, "an allocation has blocks");
   assert(run.length <= most, "an allocation is no longer than asked");
   try {
@@ -145,7 +153,7 @@ export function creditsForBlock(volume: Volume, inode: Ext4Inode): number {
 export function addBlock(volume: Volume, inode: Ext4Inode, lblk: number): number {
   assert(volume.journal.running, "blocks are added inside handles");
   const map = fileMap(volume, inode);
-  fillHole(map, lblk, lblk + 1, { unwritten: false, whole: false });
+  fillHole(map, lblk, lblk + 1, false, { whole: false, exact: false, noFail: false });
   return map.map(lblk);
 }
 

@@ -32,7 +32,15 @@ import { assert, type DevByte, FsError, GXM_ALLOC, GXM_CREATE, GXM_HINT } from "
 import { GXM_ZERO, type Mapping, PURPOSE_ZEROING, XIP_FRESH, XIP_HOLE } from "@xiplab/core";
 import { XIP_UNWRITTEN, XIP_WRITTEN, type XipOutcome, type XipRange } from "@xiplab/core";
 import { type ConvertOptions, type FileMap, LBLK_MAX } from "./block-map.ts";
-import { blockRequest, changeBlocks, dropMap, fileMap, fillHole, freeExtents } from "./file-map.ts";
+import {
+  blockRequest,
+  changeBlocks,
+  type Filling,
+  dropMap,
+  fileMap,
+  fillHole,
+  freeExtents,
+} from "./file-map.ts";
 import {
   dataCredits,
   freeRange,
@@ -46,6 +54,9 @@ import type { Ext4Inode } from "./inode.ts";
 import { addOrphan, ORPHAN_CREDITS, removeOrphan } from "./orphan.ts";
 import type { BlockRun, Volume } from "./volume.ts";
 
+/** Of a preallocation: all of what is asked for, and no more. */
+const EXACTLY: Filling = { whole: true, exact: true, noFail: false };
+const FREELY: Filling = { whole: true, exact: false, noFail: false };
 /** The inode's record, and the orphan list. */
 const INODE_CREDITS = 1 + ORPHAN_CREDITS;
 /** Most blocks of one out-of-place run. */
@@ -123,16 +134,21 @@ function createRange(
   const map = fileMap(volume, inode);
   const beyond = first >= blocksOf(volume, inode.diskSize);
   const asked = (flags & (GXM_ALLOC | GXM_ZERO)) !== 0;
-  const direct = !volume.options.ordered && promising.has(volume) && !beyond;
+  const promised = promises.get(volume);
+  const direct = !volume.options.ordered && promised !== undefined && !beyond;
   const written = !map.unwrittenState || asked || direct;
   const unwritten = !written || (beyond && map.unwrittenState);
   const zeroed = (flags & GXM_ZERO) !== 0 || !map.unwrittenState;
   const whole = (flags & GXM_HINT) !== 0;
+  const noFail = promised?.inode === inode && promised.blocks > 0;
+  const stop = noFail ? Math.min(end, first + promised.blocks) : end;
   const credits = map.insertCredits() + INODE_CREDITS;
   return changeBlocks(volume, inode, credits, () => {
-    const behind = fillHole(map, first, end, { unwritten, whole }, (run) => {
+    const filling = { whole, exact: false, noFail };
+    const behind = fillHole(map, first, stop, unwritten, filling, (run) => {
       if (zeroed) zeroRun(volume, run.start, run.length);
     });
+    if (noFail) promised.blocks -= behind - first;
     if (written && beyond) goAhead(map, first, behind);
     writeInode(volume, inode);
     return behind;
@@ -277,7 +293,7 @@ export function xipStage(
   const map = fileMap(volume, mapping.inode as Ext4Inode);
   const blocks = Math.min(length / blockSize, STAGE_MAX);
   const run: BlockRun = { start: 0, length: 0 };
-  const request = blockRequest(map, pos / blockSize, blocks, true);
+  const request = blockRequest(map, pos / blockSize, blocks, FREELY);
   retryForSpace(volume, () => volume.balloc.stage(request, run));
   out.offset = volume.geometry.pblkToDevByte(run.start);
   out.length = run.length * blockSize;
@@ -328,22 +344,35 @@ export function xipUnstage(volume: Volume, _mapping: Mapping, staged: readonly X
   }
 }
 
-/** Mounts whose data path allocates late: what it has created it copies to at once. */
-const promising = new WeakSet<Volume>();
+/** What a mount whose data path allocates late took back last, to allocate it now. */
+interface Promised {
+  inode: Ext4Inode | null;
+  blocks: number;
+}
+const promises = new WeakMap<Volume, Promised>();
 
 /** As MappingOperations.reserve. */
 export function reserve(volume: Volume, _mapping: Mapping, blocks: number): void {
-  promising.add(volume);
+  promises.set(volume, { inode: null, blocks: 0 });
   retryForSpace(volume, () => volume.balloc.reserve(blocks));
 }
 
-/** As MappingOperations.unreserve. */
-export function unreserve(volume: Volume, _mapping: Mapping, blocks: number): void {
+/**
+ * As MappingOperations.unreserve. What an inode had promised it may take from what is kept back, if
+ * it does so next: metadata may have used more of the rest than anybody could know.
+ */
+export function unreserve(volume: Volume, mapping: Mapping, blocks: number): void {
   volume.balloc.unreserve(blocks);
+  const inode = mapping.inode as Ext4Inode;
+  const promised = promises.get(volume);
+  if (promised?.inode === inode) promised.blocks += blocks;
+  else promises.set(volume, { inode, blocks });
 }
 
 /** The map, without what is ahead of the tree: nobody published it, and nobody will. */
 function settledMap(volume: Volume, inode: Ext4Inode): FileMap {
+  const promised = promises.get(volume);
+  if (promised?.inode === inode) promised.inode = null;
   if (inode.map !== null && inode.map.aheadFrom < LBLK_MAX) dropMap(inode);
   return fileMap(volume, inode);
 }
@@ -435,7 +464,7 @@ function allocateRange(map: FileMap, first: number, end: number, size: number): 
 function allocatePiece(map: FileMap, first: number, end: number): number {
   const { inode, volume } = map;
   return changeBlocks(volume, inode, map.insertCredits() + INODE_CREDITS, () => {
-    const behind = fillHole(map, first, end, { unwritten: true, whole: true });
+    const behind = fillHole(map, first, end, true, EXACTLY);
     writeInode(volume, inode);
     return behind;
   });
