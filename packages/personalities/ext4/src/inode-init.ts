@@ -84,6 +84,7 @@ function setAttributes(
   const { sec, nsec } = clock.now();
   inode.atimeSec = inode.mtimeSec = inode.ctimeSec = sec;
   inode.atimeNsec = inode.mtimeNsec = inode.ctimeNsec = nsec | 0;
+  if (!f.covers(inode.extraIsize, f.INODE_EXTRA.crtimeExtra)) return;
   inode.btimeSec = clampSeconds(sec, f.SECONDS_MAX_EXTRA);
   inode.btimeNsec = nsec | 0;
 }

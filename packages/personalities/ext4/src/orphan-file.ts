@@ -45,7 +45,7 @@ function checksumOf(geometry: Geometry, buffer: Buffer): number {
 export class OrphanFile {
   /** Where each inode stands in the file: index over all blocks. */
   readonly slotOf = new Map<number, number>();
-  private readonly blocks: readonly number[];
+  readonly blocks: readonly number[];
   private readonly perBlock: number;
   private readonly seed: number;
   /** Where to look for a free place. */
