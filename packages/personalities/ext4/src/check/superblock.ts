@@ -15,6 +15,9 @@ import type { Image } from "./image.ts";
 
 const SUPER = "ext4_super_block";
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
+/** s_creator_os */
+const OS_HURD = 1;
+const FLEX_LOG_MAX = 31;
 const QUOTAS = ["userQuotaIno", "groupQuotaIno", "projectQuotaIno"] as const;
 /** Of those that only forbid writing: what does not change how an image is read. */
 const CHECKED_RO_COMPAT = f.RO_COMPAT_SUPPORTED | f.RO_COMPAT_QUOTA | f.RO_COMPAT_VERITY;
@@ -89,6 +92,10 @@ function checkRevision(image: Image, view: DataView, at: number, add: Add): void
   if (metadataCsum && type !== CHECKSUM_CRC32C) add("checksumType", type, CHECKSUM_CRC32C);
   const size = S.descSize.get(view, at);
   const sized = size === 0 || (size >= 32 && size <= 1024 && (size & (size - 1)) === 0);
+  const os = S.creatorOs.get(view, at);
+  if (os === OS_HURD) add("creatorOs", os, "Linux: inodes of the Hurd have other fields");
+  const flex = S.logGroupsPerFlex.get(view, at);
+  if (flex > FLEX_LOG_MAX) add("logGroupsPerFlex", flex, `at most ${FLEX_LOG_MAX}`);
   if (!sized) add("descSize", size, "0, or a power of two, 32 to 1024");
 }
 
