@@ -225,7 +225,14 @@ export function changesShape(blockSize: number): Shape {
     { op: "rename", from: "/names", to: "/later/names", flags: 0 },
     { op: "rename", from: "/later/0", to: "/x/f0", flags: 0 },
     { op: "removexattr", path: "/x/f10", name: "trusted.in-a-block" },
-    { op: "setxattr", path: "/x/f12", name: "trusted.in-a-block", length: 900, seed: 4, flags: 0 },
+    {
+      op: "setxattr",
+      path: "/x/f12",
+      name: "trusted.in-a-block",
+      length: blockSize / 8,
+      seed: 4,
+      flags: 0,
+    },
     ...list(100, (index) => ({ op: "unlink", path: `/later/${index + 100}` })),
   ];
 }
