@@ -7,7 +7,7 @@ import { e2fsck, requireOracle } from "@xiplab/oracles";
 import { describe, expect, test } from "vitest";
 import type { Ext4FileSystem } from "./filesystem.ts";
 import { emptyImage, listAll, lookupIn, makeDirectory, makeFile } from "./dir/testing.ts";
-import { openImage, rootOf } from "./dir/testing.ts";
+import { openImage, rootOf, watchCredits } from "./dir/testing.ts";
 import { FL_INDEX } from "./format/inode.ts";
 import { writeInode } from "./inode-io.ts";
 import type { Ext4Inode } from "./inode.ts";
@@ -22,6 +22,7 @@ interface Opened {
 function open(options: Record<string, string> = {}): Opened {
   const device = emptyImage(16, { blockSize: "1024", ...options });
   const fs = openImage(device);
+  watchCredits(fs);
   return { device, fs, root: rootOf(fs) };
 }
 

@@ -3,12 +3,11 @@
  * same order and is found name by name; one that was made and thinned out here lists there, is
  * changed there, and is read here again. e2fsck sees each image that was written.
  */
-import { execFileSync } from "node:child_process";
 import nodeFs from "node:fs";
 import path from "node:path";
 import type { Name } from "@xiplab/core";
-import { e2fsck, mkfsExt4, readImage, requireOracle, withLoopMount } from "@xiplab/oracles";
-import { withTempDirectory, writeImage } from "@xiplab/oracles";
+import { debugfs, e2fsck, mkfsExt4, readImage, requireOracle, run } from "@xiplab/oracles";
+import { withLoopMount, withTempDirectory, writeImage } from "@xiplab/oracles";
 import { describe, expect, test } from "vitest";
 import { emptyImage, listAll, lookupIn, makeDirectory, makeFile } from "./dir/testing.ts";
 import { openImage, rootOf } from "./dir/testing.ts";
@@ -63,7 +62,7 @@ describe("the kernel's directory", () => {
         const image = path.join(temp, "image");
         mkfsExt4(image, 128 * MIB, args);
         if (label.includes("unsigned")) {
-          execFileSync("debugfs", ["-w", "-R", "ssv flags 2", image], { stdio: "ignore" });
+          debugfs(image, "ssv flags 2", true);
         }
         const order = withLoopMount(image, {}, ({ directory }) => {
           const many = path.join(directory, "many");
@@ -107,7 +106,7 @@ describe("our directory", () => {
     withTempDirectory((temp) => {
       const image = path.join(temp, "image");
       writeImage(device, image);
-      execFileSync("debugfs", ["-w", "-R", "feature -dir_index", image], { stdio: "ignore" });
+      debugfs(image, "feature -dir_index", true);
       const plain = readImage(image);
       const again = openImage(plain);
       const same = again.iget(lookupIn(again, rootOf(again), "many"));
@@ -176,14 +175,14 @@ describe("our directory", () => {
     withTempDirectory((temp) => {
       const image = path.join(temp, "image");
       writeImage(device, image);
-      execFileSync("tune2fs", ["-O", "^dir_index", image], { stdio: "ignore" });
+      run("tune2fs", ["-O", "^dir_index", image]);
       withLoopMount(image, {}, ({ directory }) => {
         for (let index = 0; index < 300; index++) {
           const name = path.join(directory, "many", `kernel ${index}`);
           nodeFs.linkSync(path.join(directory, "file"), name);
         }
       });
-      execFileSync("tune2fs", ["-O", "dir_index", image], { stdio: "ignore" });
+      run("tune2fs", ["-O", "dir_index", image]);
       const touched = readImage(image);
       const again = openImage(touched);
       const same = again.iget(lookupIn(again, rootOf(again), "many"));

@@ -57,7 +57,7 @@ export const DIR_BLOCK: BlockKind = {
 };
 
 /** Does the block end in a tail with a checksum? */
-export function hasTail(geometry: Geometry, { at, view }: Buffer): boolean {
+function hasTail(geometry: Geometry, { at, view }: Buffer): boolean {
   const tail = at + geometry.blockSize - DIR_TAIL_SIZE;
   return (
     DIR_TAIL.reservedZero1.get(view, tail) === 0 &&

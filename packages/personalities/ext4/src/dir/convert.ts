@@ -52,7 +52,7 @@ function putDots(
 }
 
 /** Block 0, which starts with "." and "..". @throws CorruptionError */
-export function readFirstBlock(volume: Volume, directory: Ext4Inode): Buffer {
+function readFirstBlock(volume: Volume, directory: Ext4Inode): Buffer {
   const buffer = readBlock(volume, directory, 0);
   const { at, view } = buffer;
   const second = at + DIRENT_MIN;

@@ -37,14 +37,14 @@ export function isUnlisted(geometry: Geometry, buffer: Buffer): boolean {
 /** The entry with that name, from the start of the block, or -1. HOT. */
 export function findEntry(geometry: Geometry, buffer: Buffer, key: NameKey): number {
   const { at, view } = buffer;
-  const { last, length } = key;
+  const { last, lastMask, length } = key;
   const end = at + geometry.blockSize;
   for (let entry = at; entry < end;) {
     // recLen, nameLen and type in one load: literal offsets, see the field table.
     const head = view.getUint32(entry + 4, true);
     if (
       ((head >>> 16) & 0xff) === length &&
-      view.getUint8(entry + 7 + length) === last &&
+      (view.getInt32(entry + 4 + length) & lastMask) === last &&
       view.getUint32(entry, true) !== 0 &&
       key.equals(view, entry + DIRENT_HEAD)
     ) {

@@ -34,7 +34,7 @@ export interface Place {
 /** One for all calls: what is found is used before anybody looks again. */
 export const place: Place = { buffer: null, offset: 0 };
 
-export function stateOf(directory: Ext4Inode): DirectoryState {
+function stateOf(directory: Ext4Inode): DirectoryState {
   return (directory.directory ??= { roomIn: 0, foundIn: 0 });
 }
 
@@ -66,7 +66,7 @@ function findByHash(volume: Volume, directory: Ext4Inode, key: NameKey): boolean
   return true;
 }
 
-export function hashKey({ geometry }: Volume, version: number, key: NameKey): void {
+function hashKey({ geometry }: Volume, version: number, key: NameKey): void {
   const { hashSeed, hashUnsigned } = geometry;
   hashName(key.view, 0, key.length, version, hashUnsigned, hashSeed, key);
 }

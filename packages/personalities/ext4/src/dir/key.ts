@@ -11,8 +11,10 @@ const SLACK = 4;
 export class NameKey implements NameHash {
   readonly view = new DataView(new ArrayBuffer(NAME_MAX + 1 + SLACK));
   length = 0;
-  /** The last byte, in which most names that are alike differ. */
+  /** The last bytes, at most four, in which most names that are alike differ; the last one lowest. */
   last = 0;
+  /** Which bits of `last` are of the name. */
+  lastMask = 0;
   major = 0;
   minor = 0;
 
@@ -23,7 +25,8 @@ export class NameKey implements NameHash {
     assert(length <= NAME_MAX, "a name has at most 255 bytes");
     for (let index = 0; index < length; index++) this.view.setUint8(index, name.charCodeAt(index));
     this.length = length;
-    this.last = name.charCodeAt(length - 1);
+    this.lastMask = length >= 4 ? -1 : 2 ** (8 * length) - 1;
+    this.last = length >= 4 ? this.view.getInt32(length - 4) : lastOf(this.view, length);
     return this;
   }
 
@@ -46,6 +49,12 @@ export class NameKey implements NameHash {
       view.setUint8(at + index, this.view.getUint8(index));
     }
   }
+}
+
+function lastOf(view: DataView, length: number): number {
+  let last = 0;
+  for (let index = 0; index < length; index++) last = last * 256 + view.getUint8(index);
+  return last;
 }
 
 export const nameKey = new NameKey();

@@ -12,7 +12,7 @@ import { FL_INDEX } from "../format/inode.ts";
 import type { Ext4Inode } from "../inode.ts";
 import { readBlock } from "./read.ts";
 import { collidingNames, emptyImage, hashOf, listAll, lookupIn, makeDirectory } from "./testing.ts";
-import { makeFile, openImage, rootOf } from "./testing.ts";
+import { makeFile, openImage, rootOf, watchCredits } from "./testing.ts";
 
 /** With 1 KiB blocks a leaf has room for three of them. */
 const LONG = 250;
@@ -43,6 +43,7 @@ function rootOfTree(fs: Ext4FileSystem, directory: Ext4Inode): Root {
 function open(sizeMib: number): { device: Pmem; fs: Ext4FileSystem; directory: Ext4Inode } {
   const device = emptyImage(sizeMib, { blockSize: "1024" });
   const fs = openImage(device);
+  watchCredits(fs);
   return { device, fs, directory: makeDirectory(fs, rootOf(fs), "directory") };
 }
 

@@ -1,5 +1,13 @@
 /** For tests of names: images, mounts without the vfs, and names whose hashes collide. */
-import { counterClock, createPmem, type DirBatch, type Ino, mkfs, type Name } from "@xiplab/core";
+import {
+  assert,
+  counterClock,
+  createPmem,
+  type DirBatch,
+  type Ino,
+  mkfs,
+  type Name,
+} from "@xiplab/core";
 import { newDirBatch, type NewInode, type Pmem, S_IFDIR, S_IFREG } from "@xiplab/core";
 import type { Ext4FileSystem } from "../filesystem.ts";
 import type { Geometry } from "../geometry.ts";
@@ -25,6 +33,27 @@ export function openImage(device: Pmem, readOnly = false): Ext4FileSystem {
   const options: Record<string, string> = {};
   for (const [name, spec] of Object.entries(mountOptions)) options[name] = spec.default;
   return mount(device, { readOnly, clock: counterClock(), options });
+}
+
+/** Throw where a handle changes more blocks than it has credits for. */
+export function watchCredits({ volume }: Ext4FileSystem): void {
+  const { journal } = volume;
+  const run = journal.run.bind(journal);
+  const join = journal.join.bind(journal);
+  let joined = 0;
+  journal.join = (buffer) => {
+    if (buffer.tid !== journal.tid) joined++;
+    join(buffer);
+  };
+  journal.run = (credits, body) => {
+    if (journal.running) return run(credits, body);
+    return run(credits, () => {
+      joined = 0;
+      const value = body();
+      assert(joined <= credits, "a handle keeps to its credits");
+      return value;
+    });
+  };
 }
 
 export const rootOf = (fs: Ext4FileSystem): Ext4Inode => fs.iget(fs.rootIno);

@@ -38,15 +38,9 @@ export const DIR_TAIL_SIZE = 12;
 export const DIR_TAIL_FT = 0xde;
 
 export const FT_UNKNOWN = 0;
-export const FT_REG_FILE = 1;
 export const FT_DIR = 2;
-export const FT_CHRDEV = 3;
-export const FT_BLKDEV = 4;
-export const FT_FIFO = 5;
-export const FT_SOCK = 6;
-export const FT_SYMLINK = 7;
 
-/** DT_* of each FT_*. */
+/** DT_* of each FT_*: unknown, regular, directory, character and block device, fifo, socket, link. */
 const DT_OF_FT = Uint8Array.of(0, 8, 4, 2, 6, 1, 12, 10);
 /** FT_* of each DT_*. */
 const FT_OF_DT = new Uint8Array(16);

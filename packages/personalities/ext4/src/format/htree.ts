@@ -43,7 +43,7 @@ export const DX_TAIL = struct("dx_tail", 8, {
 });
 
 export const DX_ENTRY_SIZE = 8;
-export const DX_TAIL_SIZE = 8;
+const DX_TAIL_SIZE = 8;
 export const DX_ROOT_INFO_AT = 0x18;
 export const DX_ROOT_INFO_SIZE = 8;
 /** Where the entries of the root, and of other index blocks, begin. */
