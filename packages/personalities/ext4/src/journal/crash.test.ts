@@ -18,7 +18,6 @@ import {
   type Pmem,
   type PmemEvent,
   PURPOSE_DATA,
-  Recorder,
   runUnit,
 } from "@xiplab/core";
 import { expect, test } from "vitest";
@@ -27,94 +26,13 @@ import { JBD2_MAGIC } from "../format/jbd2.ts";
 import { readGeometry } from "../super.ts";
 import { superBuffer } from "../super-buffer.ts";
 import * as t from "./testing.ts";
+import { DATA, NUMBER, REUSED, Run, wholeLife } from "./testing-run.ts";
 
-const BLOCKS = [3000, 3001, 3002, 3003, 3004, 3005];
 /** So many that five transactions with all of them fill the log of 1,023 blocks. */
 const MANY = Array.from({ length: 220 }, (_, index) => 3100 + index);
 /** Of an epoch with many stores, so many are taken or left out each by itself. */
 const GROUPS_MAX = 12;
-/** Metadata at first, then freed, then data that no replay may overwrite. */
-const REUSED = 3010;
-/** Values of data in place, that are told from metadata by it. */
-const DATA = 200;
-/** What the superblock says, beside blocks in a state. */
-const NUMBER = -1;
 const SEED = 7;
-
-/** What blocks hold after so many transactions. */
-type State = Map<number, number>;
-
-class Run {
-  readonly recorder = new Recorder();
-  readonly device: Pmem;
-  readonly start: Pmem;
-  readonly states: State[] = [new Map()];
-  /** Marks 2 n: transaction n is being committed; 2 n + 1: it is durable. */
-  private mounted: t.Mounted | null = null;
-
-  readonly blocks: readonly number[];
-
-  constructor(args: readonly string[], blocks: readonly number[]) {
-    this.blocks = blocks;
-    this.start = t.imageOf(16, ...args);
-    const device = createPmem({ size: this.start.size, observers: [this.recorder] });
-    this.device = t.copyDevice(this.start, device);
-    this.recorder.start();
-  }
-
-  mount(): void {
-    this.mounted = t.openOn(this.device);
-  }
-
-  unmount(): void {
-    t.close(this.mounted!);
-  }
-
-  checkpoint(): void {
-    this.mounted!.journal.checkpoint();
-  }
-
-  /** One transaction: `values` of blocks; undefined frees the block. */
-  commit(values: ReadonlyArray<readonly [number, number | undefined]>): void {
-    const mounted = this.mounted!;
-    const number = this.states.length;
-    const state: State = new Map(this.states.at(-1)).set(NUMBER, number);
-    mounted.journal.run(values.length + 1, () => {
-      for (const [pblk, value] of values) {
-        if (value === undefined) {
-          mounted.buffers.forget(pblk as never);
-          state.delete(pblk);
-          continue;
-        }
-        const buffer = t.fill(mounted, pblk, value);
-        // Some begin as blocks of the log do.
-        if (value % 3 === 0) buffer.view.setUint32(buffer.at, JBD2_MAGIC);
-        state.set(pblk, value);
-      }
-      const { buffers, geometry } = mounted;
-      const buffer = superBuffer(buffers);
-      buffers.write(buffer);
-      const at = buffer.at + geometry.superOffset;
-      SUPERBLOCK.freeInodes.set(buffer.view, at, number);
-      SUPERBLOCK.wtime.set(buffer.view, at, 1000 + number);
-    });
-    this.states.push(state);
-    this.recorder.mark(2 * number);
-    mounted.journal.commit();
-    this.recorder.mark(2 * number + 1);
-  }
-
-  /** Data in place, in a block that was freed: durable at once, and never overwritten. */
-  reuse(value: number): void {
-    const number = this.states.length;
-    const data = new Uint8Array(this.mounted!.geometry.blockSize).fill(value);
-    this.device.storeNonTemporal(REUSED * data.length, data, 0, data.length, PURPOSE_DATA);
-    this.device.fence();
-    this.states.push(new Map(this.states.at(-1)).set(REUSED, value));
-    this.recorder.mark(2 * number);
-    this.recorder.mark(2 * number + 1);
-  }
-}
 
 /** What `fill` and `commit` make of a value. */
 function contentOf(value: number): Buffer {
@@ -130,7 +48,7 @@ const holds = (device: Pmem, pblk: number, value: number): boolean =>
 /** Every crash state of a run, recovered and looked at. */
 class Explorer {
   readonly device: Pmem;
-  readonly counts = { states: 0, torn: 0 };
+  readonly counts = { states: 0 };
   private readonly run: Run;
   private readonly flight: InFlight;
   private readonly random = t.randomOf(SEED);
@@ -241,25 +159,7 @@ test.each([
   ["with checksums", ["-b", "4096"]],
   ["without checksums", ["-b", "4096", "-O", "^metadata_csum,^64bit"]],
 ])("every crash state of a mount is recovered to a legal state, %s", (_, args) => {
-  const run = new Run(args, BLOCKS);
-  run.mount();
-  run.commit([[BLOCKS[0]!, 1]]);
-  run.commit(BLOCKS.map((pblk, index) => [pblk, 2 + index]));
-  run.checkpoint();
-  run.commit([
-    [BLOCKS[1]!, 6],
-    [REUSED, 9],
-  ]);
-  run.commit([
-    [BLOCKS[2]!, 8],
-    [REUSED, undefined],
-  ]);
-  run.reuse(DATA);
-  run.commit([[BLOCKS[2]!, 10]]);
-  run.unmount();
-  run.mount();
-  run.commit(BLOCKS.map((pblk, index) => [pblk, 20 + index]));
-  run.unmount();
+  const run = wholeLife(args);
   const explorer = new Explorer(run);
   explorer.explore(run.recorder.events);
   console.log(`seed=${SEED}`, explorer.counts.states, "states");
@@ -269,9 +169,11 @@ test.each([
 test("every crash state of a commit that finds the log full is recovered to a legal state", () => {
   const run = new Run(["-b", "4096"], MANY);
   run.mount();
-  for (let number = 1; number <= 4; number++) run.commit(MANY.map((pblk) => [pblk, number]));
-  // Blocks of the oldest transaction that are not in the log again have to go home.
-  run.commit(MANY.slice(0, 100).map((pblk) => [pblk, 5]));
+  // The first 20 are in the oldest transaction alone: they have to go home.
+  for (let number = 1; number <= 4; number++) {
+    run.commit(MANY.slice(number === 1 ? 0 : 20).map((pblk) => [pblk, number]));
+  }
+  run.commit(MANY.slice(20, 150).map((pblk) => [pblk, 5]));
   run.commit(MANY.slice(50).map((pblk) => [pblk, 7]));
   const events = run.recorder.events.length;
   const explorer = new Explorer(run);

@@ -6,13 +6,15 @@
  */
 import fs from "node:fs";
 import path from "node:path";
-import { createPmem, type Pblk, type Pmem } from "@xiplab/core";
+import { createPmem, EVENT_FENCE, InFlight, type Pblk, type Pmem } from "@xiplab/core";
+import { PURPOSE_DATA } from "@xiplab/core";
 import {
   debugfs,
   readImage,
   requireOracle,
   runOrThrow,
   shutdownMount,
+  withImageFile,
   withLoopMount,
   withTempDirectory,
   writeImage,
@@ -25,6 +27,7 @@ import { readJournalMap } from "./journal-map.ts";
 import { JournalSuperblock } from "./journal-superblock.ts";
 import { recover } from "./recovery.ts";
 import * as t from "./testing.ts";
+import { BLOCKS, REUSED, wholeLife } from "./testing-run.ts";
 
 const SEED = 11;
 
@@ -125,6 +128,42 @@ describe.each(FORMATS)("a log that is written here, with %s", (_, args) => {
     });
   });
 });
+
+describe.each([FORMATS[0]!, FORMATS[3]!])("at every fence, with %s", (_, args) => {
+  test("the kernel and e2fsck replay what we replay", (context) => {
+    requireOracle(["e2fsck", "loop"], context.skip);
+    const run = wholeLife(args);
+    const device = t.copyDevice(run.start, createPmem({ size: run.start.size }));
+    const flight = new InFlight("adr");
+    let fences = 0;
+    for (const event of run.recorder.events) {
+      flight.add(event, (offset, bytes) => {
+        device.store(offset, bytes, 0, bytes.length, PURPOSE_DATA);
+      });
+      if (event.kind !== EVENT_FENCE) continue;
+      fences++;
+      const contents = [recovered(device), byE2fsck(device), byKernel(device)].map((image) =>
+        [...BLOCKS, REUSED].map((pblk) => image.directAccess(pblk * 4096, 4096)[100]),
+      );
+      expect(contents[1], `e2fsck at fence ${fences}`).toEqual(contents[0]);
+      expect(contents[2], `the kernel at fence ${fences}`).toEqual(contents[0]);
+    }
+    expect(fences).toBeGreaterThan(15);
+  });
+});
+
+const byE2fsck = (device: Pmem): Pmem =>
+  withImageFile(device, (file) => {
+    runOrThrow("e2fsck", ["-E", "journal_only", "-y", file]);
+    return readImage(file);
+  });
+
+/** @throws Error where the kernel refuses the image or complains */
+const byKernel = (device: Pmem): Pmem =>
+  withImageFile(device, (file) => {
+    withLoopMount(file, {}, () => {});
+    return readImage(file);
+  });
 
 type KernelFormat = readonly [what: string, args: readonly string[], options: string];
 

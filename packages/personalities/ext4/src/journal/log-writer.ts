@@ -13,6 +13,7 @@ import type { Buffer } from "../buffers.ts";
 import { crcRaw, crcZeros } from "../checksum.ts";
 import * as j from "../format/jbd2.ts";
 import { BLOCK_TAIL, COMMIT_BLOCK, JBD2_HEADER, REVOKE_BLOCK } from "../format/jbd2.ts";
+import type { Geometry } from "../geometry.ts";
 import { crcSparse, crcZeroRun } from "./crc-zeros.ts";
 import type { JournalMap } from "./journal-map.ts";
 import type { JournalSuperblock } from "./journal-superblock.ts";
@@ -23,11 +24,13 @@ const WORD_SIZE = 8;
 /** Byte of the word that makes a commit block count. */
 const COMMIT_WORD_AT = 8;
 const COMMIT_SIZE = 60;
+const CHECKSUM_SIZE = 4;
 
 export class LogWriter {
   /** Block of the journal where the next transaction starts. */
   head: number;
   private readonly device: PmemDevice;
+  private readonly geometry: Geometry;
   private readonly map: JournalMap;
   private readonly journal: JournalSuperblock;
   private readonly tags: TagFormat;
@@ -40,8 +43,9 @@ export class LogWriter {
   private commitAt = 0;
   private readonly commitWord = new Uint8Array(WORD_SIZE);
 
-  constructor(device: PmemDevice, map: JournalMap, journal: JournalSuperblock) {
+  constructor(device: PmemDevice, geometry: Geometry, map: JournalMap, journal: JournalSuperblock) {
     this.device = device;
+    this.geometry = geometry;
     this.map = map;
     this.journal = journal;
     this.tags = new TagFormat(journal);
@@ -169,11 +173,25 @@ export class LogWriter {
     buffer.logEscaped = view.getUint32(at) === j.JBD2_MAGIC;
     if (!buffer.logEscaped) {
       device.storeNonTemporal(copyAt, bytes, 0, blockSize, PURPOSE_JOURNAL);
-      return this.tags.tailSize > 0 ? crcSparse(seed, view, at, blockSize) : 0;
+      return this.tags.tailSize > 0 ? this.checksumOf(buffer, seed) : 0;
     }
     device.zero(copyAt, 4, PURPOSE_JOURNAL);
     device.storeNonTemporal(copyAt + 4, bytes, 4, blockSize - 4, PURPOSE_JOURNAL);
     return crcSparse(crcZeros(seed, 4), view, at + 4, blockSize - 4);
+  }
+
+  /**
+   * Of a whole block. What a block's own checksum covers adds the same to this one, but for the
+   * seed, which is moved over it.
+   */
+  private checksumOf(buffer: Buffer, seed: number): number {
+    const { blockSize } = this;
+    const { at, kind, owner, view } = buffer;
+    const covered = kind.covered?.(this.geometry, buffer) ?? 0;
+    if (covered === 0) return crcSparse(seed, view, at, blockSize);
+    const own = view.getUint32(at + blockSize - CHECKSUM_SIZE, true);
+    const moved = (own ^ crcZeroRun((seed ^ owner) >>> 0, covered)) >>> 0;
+    return crcRaw(moved, view, at + covered, blockSize - covered);
   }
 
   private writeCommit(sequence: number, time: Timespec): void {
