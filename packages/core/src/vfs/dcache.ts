@@ -61,8 +61,9 @@ function igetByName(sb: Superblock, directory: Inode, ino: Ino): Inode {
   }
   if (child.nlink === 0) throw badEntry(directory, ino, "an inode in use");
   if (isDirectory(child.mode)) {
-    const elsewhere = child.parent !== null && child.parent !== directory;
-    if (child === sb.root || child === directory || elsewhere) {
+    // A name of it is known, also where it stands in the same directory.
+    const named = child.parent !== null;
+    if (child === sb.root || child === directory || named) {
       throw badEntry(directory, ino, "a directory that no other name leads to");
     }
   }
