@@ -34,10 +34,11 @@ export class Fixture {
   private readonly files: OpenFile[] = [];
   private readonly regions: MappedRegion[] = [];
 
-  constructor(config: VolumeConfig, device: PmemDevice) {
+  /** `emptiesRoot`: no names are left from mkfs, but blocks that were theirs and are free. */
+  constructor(config: VolumeConfig, device: PmemDevice, emptiesRoot: boolean) {
     this.volume = Volume.make(config, device);
     this.volume.mount();
-    this.volume.emptyRoot();
+    if (emptiesRoot) this.volume.emptyRoot();
     this.tick();
   }
 
