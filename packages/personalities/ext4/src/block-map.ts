@@ -61,6 +61,11 @@ export abstract class FileMap extends ExtentMap {
   /** Map [lblk, lblk + length), a hole. @throws FsError ENOSPC, EFBIG: nothing changed */
   abstract insertBlocks(lblk: number, length: number, pblk: number, unwritten: boolean): void;
 
+  /** New blocks of the tree that `insertBlocks` at `lblk` takes. */
+  abstract nodesNow(lblk: number): number;
+  /** New blocks of the tree that `blocks` data blocks more, wherever they go, are likely to take. */
+  abstract nodesFor(blocks: number): number;
+
   /** Blocks of the tree that one `removeBlocks` changes at most. */
   abstract removeCredits(first: number, end: number): number;
   /** Make [first, end) a hole. Returns what was there. @throws FsError ENOSPC: nothing changed */

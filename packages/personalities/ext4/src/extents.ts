@@ -6,7 +6,13 @@
  */
 import { assert, type Extent, FsError, PURPOSE_ZEROING, verify } from "@xiplab/core";
 import { type ConvertOptions, FileMap, LBLK_MAX, type LblkRange } from "./block-map.ts";
-import { newTreeContext, releaseSpares, storeSpares, type TreeContext } from "./extents/edit.ts";
+import {
+  newTreeContext,
+  nodesForRoom,
+  releaseSpares,
+  storeSpares,
+  type TreeContext,
+} from "./extents/edit.ts";
 import { childOf, depthOf, entriesOf, entryAt, keyOf, type Level } from "./extents/nodes.ts";
 import { maxOf, pathTo, rootOf, verifyHeader } from "./extents/nodes.ts";
 import { extentOf, flip, insertRun, pathToMapped, removeRun } from "./extents/tree.ts";
@@ -113,6 +119,22 @@ export class ExtentTree extends FileMap {
     return 2 * levels + 2 * (levels + 1) + 1;
   }
 
+  nodesNow(lblk: number): number {
+    return nodesForRoom(pathTo(this.volume, this.inode, lblk));
+  }
+
+  nodesFor(blocks: number): number {
+    const entries = this.list.length + blocks;
+    if (blocks === 0 || entries <= f.EXTENT_ROOT_MAX) return 0;
+    // Leaves that are split in the middle are half full.
+    const half = Math.max(2, Math.floor(this.tree.fanout / 2));
+    let nodes = 0;
+    for (let level = entries; level > f.EXTENT_ROOT_MAX; nodes += level) {
+      level = Math.ceil(level / half);
+    }
+    return Math.max(0, nodes - this.treeBlocks);
+  }
+
   insertBlocks(lblk: number, length: number, pblk: number, unwritten: boolean): void {
     const { tree } = this;
     if (lblk + length > LBLK_MAX) throw new FsError("EFBIG");
@@ -124,11 +146,11 @@ export class ExtentTree extends FileMap {
 
   /** Blocks in store so that `entries` more, one after the other, find room. @throws FsError ENOSPC */
   private storeFor(entries: number): void {
-    storeSpares(this.tree, this.nodesFor(entries), 0);
+    storeSpares(this.tree, this.nodesAt(entries), 0);
   }
 
   /** New nodes that so many entries more, one after the other, may need. */
-  private nodesFor(entries: number): number {
+  private nodesAt(entries: number): number {
     const { depth, tree } = this;
     return (3 + Math.ceil(entries / tree.fanout)) * (depth + 2);
   }
@@ -310,7 +332,7 @@ export class ExtentTree extends FileMap {
 
   replaceCredits(first: number, runs: readonly BlockRun[]): number {
     const { end, entries } = this.sizeOf(first, runs);
-    const nodes = this.hasRoom(first, end, entries) ? 0 : this.nodesFor(entries);
+    const nodes = this.hasRoom(first, end, entries) ? 0 : this.nodesAt(entries);
     const groups = Math.min(nodes, this.volume.groups.count);
     return this.removeCredits(first, end) + nodes + 2 * groups + this.insertCredits();
   }

@@ -19,6 +19,7 @@ import type { Ext4Inode } from "./inode.ts";
 import * as map from "./map.ts";
 import * as namei from "./namei.ts";
 import { setPresent } from "./orphan.ts";
+import { reserve, unreserve } from "./promises.ts";
 import { overheadBlocks } from "./statfs.ts";
 import { endMount, type MountState, storeTotals } from "./super-state.ts";
 import { readTarget } from "./symlink.ts";
@@ -207,11 +208,11 @@ export class Ext4FileSystem implements FileSystem {
   }
 
   reserve(mapping: Mapping, blocks: number): void {
-    map.reserve(this.volume, mapping, blocks);
+    reserve(this.volume, mapping, blocks);
   }
 
   unreserve(mapping: Mapping, blocks: number): void {
-    map.unreserve(this.volume, mapping, blocks);
+    unreserve(this.volume, mapping, blocks);
   }
 
   /** Commit if the running transaction has what the caller wants to keep: nothing else. */

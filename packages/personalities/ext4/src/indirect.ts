@@ -116,6 +116,18 @@ export class IndirectTree extends FileMap {
     return 3 + 3 + 2 * (3 + 1) + 1;
   }
 
+  nodesNow(lblk: number): number {
+    return this.missing(lblk, lblk + 1);
+  }
+
+  nodesFor(blocks: number): number {
+    const { inode, volume, width } = this;
+    const end = Math.ceil(inode.size / volume.geometry.blockSize) + blocks;
+    const leaves = Math.ceil(Math.max(0, end - DIRECT) / width);
+    const all = leaves + Math.ceil(leaves / width) + 1;
+    return Math.min(3 * blocks, Math.max(0, all - this.treeBlocks));
+  }
+
   insertBlocks(lblk: number, length: number, pblk: number, unwritten: boolean): void {
     assert(!unwritten, "blocks of a file without extents are written");
     this.checkRange(lblk, length, pblk);

@@ -50,6 +50,7 @@ import {
   retryForSpace,
 } from "./file-map.ts";
 import { writeInode } from "./inode-io.ts";
+import { isPromising, promisedNow, redeem, redeemNodes, settlePromises } from "./promises.ts";
 import type { Ext4Inode } from "./inode.ts";
 import { addOrphan, ORPHAN_CREDITS, removeOrphan } from "./orphan.ts";
 import type { BlockRun, Volume } from "./volume.ts";
@@ -134,21 +135,22 @@ function createRange(
   const map = fileMap(volume, inode);
   const beyond = first >= blocksOf(volume, inode.diskSize);
   const asked = (flags & (GXM_ALLOC | GXM_ZERO)) !== 0;
-  const promised = promises.get(volume);
-  const direct = !volume.options.ordered && promised !== undefined && !beyond;
+  const direct = !volume.options.ordered && isPromising(volume) && !beyond;
   const written = !map.unwrittenState || asked || direct;
   const unwritten = !written || (beyond && map.unwrittenState);
   const zeroed = (flags & GXM_ZERO) !== 0 || !map.unwrittenState;
   const whole = (flags & GXM_HINT) !== 0;
-  const noFail = promised?.inode === inode && promised.blocks > 0;
-  const stop = noFail ? Math.min(end, first + promised.blocks) : end;
+  const promised = promisedNow(volume, inode);
+  const noFail = promised > 0;
+  const stop = noFail ? Math.min(end, first + promised) : end;
+  if (noFail) redeemNodes(map, first);
   const credits = map.insertCredits() + INODE_CREDITS;
   return changeBlocks(volume, inode, credits, () => {
     const filling = { whole, exact: false, noFail };
     const behind = fillHole(map, first, stop, unwritten, filling, (run) => {
       if (zeroed) zeroRun(volume, run.start, run.length);
     });
-    if (noFail) promised.blocks -= behind - first;
+    if (noFail) redeem(map, behind - first);
     if (written && beyond) goAhead(map, first, behind);
     writeInode(volume, inode);
     return behind;
@@ -344,35 +346,9 @@ export function xipUnstage(volume: Volume, _mapping: Mapping, staged: readonly X
   }
 }
 
-/** What a mount whose data path allocates late took back last, to allocate it now. */
-interface Promised {
-  inode: Ext4Inode | null;
-  blocks: number;
-}
-const promises = new WeakMap<Volume, Promised>();
-
-/** As MappingOperations.reserve. */
-export function reserve(volume: Volume, _mapping: Mapping, blocks: number): void {
-  promises.set(volume, { inode: null, blocks: 0 });
-  retryForSpace(volume, () => volume.balloc.reserve(blocks));
-}
-
-/**
- * As MappingOperations.unreserve. What an inode had promised it may take from what is kept back, if
- * it does so next: metadata may have used more of the rest than anybody could know.
- */
-export function unreserve(volume: Volume, mapping: Mapping, blocks: number): void {
-  volume.balloc.unreserve(blocks);
-  const inode = mapping.inode as Ext4Inode;
-  const promised = promises.get(volume);
-  if (promised?.inode === inode) promised.blocks += blocks;
-  else promises.set(volume, { inode, blocks });
-}
-
 /** The map, without what is ahead of the tree: nobody published it, and nobody will. */
 function settledMap(volume: Volume, inode: Ext4Inode): FileMap {
-  const promised = promises.get(volume);
-  if (promised?.inode === inode) promised.inode = null;
+  settlePromises(volume);
   if (inode.map !== null && inode.map.aheadFrom < LBLK_MAX) dropMap(inode);
   return fileMap(volume, inode);
 }
