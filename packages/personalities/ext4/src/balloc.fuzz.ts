@@ -164,7 +164,8 @@ class Fuzz {
       lblk,
       length: lblk < 0 ? 1 : length,
       goal: left === undefined || random(3) === 0 ? 0 : left.start + left.length,
-      whole: random(5) === 0,
+      whole: random(3) === 0,
+      exact: random(5) === 0,
       reserved: random(4) === 0,
       noFail: lblk < 0 && random(2) === 0,
       ...(left === undefined

@@ -48,7 +48,7 @@ describe.each(["mballoc", "first-fit"] as const)("%s", (alloc) => {
       const inode = fakeInode(12, S_IFREG);
       const runs: BlockRun[] = [];
       const fill = () => {
-        for (;;) runs.push(take(half, request(inode, { length: 4096, whole: true })));
+        for (;;) runs.push(take(half, request(inode, { length: 4096, whole: true, exact: true })));
       };
       expect(codeOf(fill)).toBe("ENOSPC");
       expect(half.balloc.wouldCommitHelp).toBe(false);
@@ -59,7 +59,9 @@ describe.each(["mballoc", "first-fit"] as const)("%s", (alloc) => {
       expect(half.balloc.wouldCommitHelp).toBe(true);
       half.journal.commit();
       expect(half.balloc.wouldCommitHelp).toBe(false);
-      expect(take(half, request(inode, { length: first.length, whole: true }))).toEqual(first);
+      expect(
+        take(half, request(inode, { length: first.length, whole: true, exact: true })),
+      ).toEqual(first);
       free(half, first.start, first.length);
       for (const { start, length } of runs) free(half, start, length);
       half.journal.commit();
@@ -75,7 +77,7 @@ describe.each(["mballoc", "first-fit"] as const)("%s", (alloc) => {
       const { reservedBlocks, blockCount } = half.geometry;
       const spare = Math.floor(blockCount / 50);
       const inode = fakeInode(12, S_IFREG);
-      const order = request(inode, { length: 4096, whole: true });
+      const order = request(inode, { length: 4096, whole: true, exact: true });
       const fill = () => {
         for (;;) take(half, order);
       };
@@ -97,7 +99,7 @@ describe.each(["mballoc", "first-fit"] as const)("%s", (alloc) => {
       const half = openLowerHalf(device, alloc);
       const inode = fakeInode(12, S_IFREG);
       half.balloc.reserve(1000);
-      const others = request(inode, { length: 4096, whole: true });
+      const others = request(inode, { length: 4096, whole: true, exact: true });
       expect(
         codeOf(() => {
           for (;;) take(half, others);

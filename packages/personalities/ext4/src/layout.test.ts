@@ -273,7 +273,7 @@ function placeRun(
   extents: number[][],
   lblk: number,
   length: number,
-  whole: boolean,
+  exact: boolean,
 ): number {
   const next = extents.findIndex((extent) => extent[0]! > lblk);
   const index = next < 0 ? extents.length : next;
@@ -284,7 +284,7 @@ function placeRun(
   const order = request(inode, {
     lblk,
     length: Math.min(length, right === undefined ? length : right[0]! - lblk),
-    whole,
+    exact,
     goal: near === undefined ? 0 : near[1]! + lblk - near[0]!,
     ...(left && { leftLblk: left[0]! + left[2]! - 1, leftPblk: left[1]! + left[2]! - 1 }),
     ...(right && { rightLblk: right[0]!, rightPblk: right[1]! }),

@@ -77,6 +77,8 @@ export interface BlockRequest {
   readonly reserved: boolean;
   /** `length` foretells: one run for all of it is worth looking for. */
   readonly whole: boolean;
+  /** Nothing will follow these blocks: preallocate none. fallocate, and what replaces blocks. */
+  readonly exact?: boolean;
   /** May use what is kept back so that conversions do not fail (I8). */
   readonly noFail: boolean;
   /** The nearest mapped blocks of the file on either side of `lblk`, and where they stand: what is

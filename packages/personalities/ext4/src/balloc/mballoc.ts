@@ -178,9 +178,9 @@ export class Mballoc implements BlockAllocator {
     const { inode } = request;
     window.lblk = request.lblk;
     window.length = length;
-    const { whole } = request;
-    if (purpose === FOR_GROUP && !whole) window.length = CHUNK;
-    else if (purpose === FOR_INODE && !whole) {
+    const grows = request.exact !== true;
+    if (purpose === FOR_GROUP && grows) window.length = CHUNK;
+    else if (purpose === FOR_INODE && grows) {
       const size = Math.max(request.lblk + length, Math.ceil(inode.size / geometry.blockSize));
       normalize(geometry, request, length, size, inode.preallocation, window);
     }
@@ -188,7 +188,7 @@ export class Mballoc implements BlockAllocator {
     search.length = window.length;
     search.data = data;
     search.lists = (inode.flags & FL_EXTENTS) !== 0;
-    const joins = purpose === FOR_INODE && !whole ? joiningGoal(geometry, request, window) : 0;
+    const joins = purpose === FOR_INODE && grows ? joiningGoal(geometry, request, window) : 0;
     this.setGoal(joins === 0 ? goal : joins);
     if (joins === 0 || !search.runAtGoal()) {
       if (purpose === FOR_INODE) search.group = this.streamGroup;
