@@ -34,6 +34,12 @@ export interface BlockKind {
   stamp(geometry: Geometry, buffer: Buffer): void;
   /** Stamped after the others. */
   readonly late?: true;
+  /**
+   * How many bytes from the start of a stamped block its own checksum covers, where that is the raw
+   * crc32c from `owner` on and stands in the last 4 bytes; else 0. The journal goes on from it, and
+   * need not look at those bytes again.
+   */
+  covered?(geometry: Geometry, buffer: Buffer): number;
 }
 
 /** Buffers that are kept although nobody changed them. */

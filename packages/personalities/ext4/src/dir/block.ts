@@ -54,6 +54,10 @@ export const DIR_BLOCK: BlockKind = {
       DX_TAIL.checksum.set(view, at + tail, indexChecksum(buffer, entriesAt, tail));
     }
   },
+  covered(geometry: Geometry, buffer: Buffer): number {
+    const isLeaf = geometry.metadataCsum && indexEntriesAt(geometry, buffer) === 0;
+    return isLeaf ? entriesEnd(geometry) : 0;
+  },
 };
 
 /** Does the block end in a tail with a checksum? */

@@ -99,7 +99,7 @@ export class Journal extends Transactions {
     const sums = geometry.metadataCsum ? j.INCOMPAT_CSUM_V3 : 0;
     this.superblock.persistFeatures(j.INCOMPAT_REVOKE | wide | sums);
     this.tid = this.superblock.sequence === 0 ? 2 ** 32 : this.superblock.sequence;
-    this.writer = new LogWriter(device, buffers.geometry, map, this.superblock);
+    this.writer = new LogWriter(device, geometry, map, this.superblock);
     this.clock = options.clock;
     this.commitIntervalSec = options.commitIntervalSec;
     this.creditsMax = Math.floor(this.superblock.maxlen / TRANSACTION_PART);
