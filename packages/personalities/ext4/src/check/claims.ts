@@ -43,12 +43,6 @@ export class Claims {
     return (((this.groups[group]?.[bit >>> 5] ?? 0) >>> (bit & 31)) & 1) === 1;
   }
 
-  /** The first block of the range that was claimed, or -1. For messages. */
-  firstClaimed(start: number, length: number): number {
-    for (let at = start; at < start + length; at++) if (this.has(at)) return at;
-    return -1;
-  }
-
   /** Word n has the blocks 32 n to 32 n + 31 of the group, lowest first. Undefined: none. */
   wordsOf(group: number): Uint32Array | undefined {
     return this.groups[group];

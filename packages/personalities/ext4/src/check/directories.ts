@@ -17,7 +17,7 @@ import { hashName, type NameHash } from "../hash.ts";
 import type { DirectoriesFound } from "./directories-found.ts";
 import { HashTree, ROLE_INDEX, ROLE_LEAF, ROLE_ROOT } from "./hash-tree.ts";
 import type { Image } from "./image.ts";
-import { FT_MASK, type InodeFacts, KIND_USED } from "./inode-facts.ts";
+import { FT_MASK, type InodeFacts, KIND_NAMELESS, KIND_USED } from "./inode-facts.ts";
 import { NameSet } from "./name-set.ts";
 
 const ENTRY = "ext4_dir_entry_2";
@@ -58,6 +58,8 @@ export class DirectoryPass {
     const { found, image } = this;
     this.index = index;
     this.ino = found.inos.at(index);
+    // A directory that was removed while open: its ".." counts no more, and nobody looks into it.
+    if ((this.facts.kindOf(this.ino) & KIND_NAMELESS) !== 0) return;
     this.seed = found.seeds.at(index);
     const length = this.loadBlocks(index);
     this.hasTree = (found.flags.at(index) & FL_INDEX) !== 0 && image.geometry.dirIndex;

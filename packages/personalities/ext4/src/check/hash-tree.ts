@@ -21,7 +21,7 @@ import {
 } from "../format/htree.ts";
 import type { Image } from "./image.ts";
 
-export const ROLE_NONE = 0;
+const ROLE_NONE = 0;
 export const ROLE_ROOT = 1;
 /** Index block below the root. */
 export const ROLE_INDEX = 2;

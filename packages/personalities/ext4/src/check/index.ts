@@ -37,7 +37,7 @@ import { InodePass } from "./inodes.ts";
 import { checkJournal } from "./journal.ts";
 import { checkLinkCounts, checkTree } from "./links.ts";
 import { findOrphans } from "./orphans.ts";
-import { checkBackups, checkSuperblock, checkTotals, isClean, namelessInos } from "./superblock.ts";
+import { checkBackups, checkSuperblock, checkTotals, isClean, superFacts } from "./superblock.ts";
 
 /** See `Personality.check`. Never throws on a bad image. */
 export function check(device: PmemDevice): CheckReport {
@@ -119,8 +119,8 @@ function checkImage(image: Image, report: Totals): void {
   checkBackups(image, view, at);
   const groups = checkGroups(image, claims);
   findOrphans(image, groups, facts, view, at);
-  const nameless = namelessInos(geometry, view, at);
-  const inodes = new InodePass(image, groups, claims, facts, directories, nameless);
+  const known = superFacts(image, view, at);
+  const inodes = new InodePass(image, groups, claims, facts, directories, known);
   inodes.run();
   if (geometry.hasJournal) checkJournal(image, inodes.journal);
   new DirectoryPass(image, facts, directories).run();

@@ -22,6 +22,7 @@ import type { GroupTable } from "./groups.ts";
 import type { Image } from "./image.ts";
 import { type InodeFacts, KIND_NAMELESS, KIND_ORPHAN, KIND_USED } from "./inode-facts.ts";
 import { checkResizeInode } from "./resize-inode.ts";
+import type { SuperFacts } from "./superblock.ts";
 import { Xattrs } from "./xattrs.ts";
 
 const STRUCT = "ext4_inode";
@@ -65,6 +66,7 @@ export class InodePass {
   private readonly xattrs: Xattrs;
   /** The orphan file, quota files: inodes that the superblock names and no directory. */
   private readonly namelessInos: readonly number[];
+  private readonly lateTimes: boolean;
 
   constructor(
     image: Image,
@@ -72,10 +74,11 @@ export class InodePass {
     claims: Claims,
     facts: InodeFacts,
     directories: DirectoriesFound,
-    namelessInos: readonly number[],
+    { namelessInos, lateTimes }: SuperFacts,
   ) {
     this.image = image;
     this.namelessInos = namelessInos;
+    this.lateTimes = lateTimes;
     this.groups = groups;
     this.claims = claims;
     this.facts = facts;
@@ -133,7 +136,7 @@ export class InodePass {
     const dtime = INODE.dtime.get(view, at);
     if (mode === 0) return;
     if (dtime === 0) this.add(ino, "dtime", 0, "the time of its deletion");
-    else if (dtime < this.image.geometry.inodeCount && !this.image.recovers) {
+    else if (this.lateTimes && dtime < this.image.geometry.inodeCount) {
       this.add(ino, "dtime", dtime, "the time of its deletion, not an orphan's next");
     }
   }
@@ -227,9 +230,15 @@ export class InodePass {
     for (let index = 0; index < TIMES.length; index++) {
       const { base, high, name } = TIMES[index]!;
       if (!covers(extra, high)) continue;
-      // Old kernels stored times before 1970 so: both epoch bits, and a negative base.
+      // Old kernels stored times before 1970 so: both epoch bits, and a negative base. Read as it
+      // stands that is a time between 2310 and 2378, which e2fsck does not believe either.
       if ((high.get(view, at) & 3) !== 3 || base.get(view, at) < 2 ** 31) continue;
-      this.add(ino, name, base.get(view, at), "a time before 2379, or before 1970 without epoch");
+      this.add(
+        ino,
+        name,
+        base.get(view, at),
+        "no time between 2310 and 2378: likely one before 1970",
+      );
     }
   }
 

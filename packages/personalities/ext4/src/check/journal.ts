@@ -8,6 +8,8 @@ import type { Image } from "./image.ts";
 import type { SpecialFile } from "./inodes.ts";
 
 const STRUCT = "journal_superblock";
+/** What 0 means in fastCommitBlocks. */
+const FAST_COMMIT_BLOCKS = 256;
 
 /** The superblock of the journal, whose inode was read. */
 export function checkJournal(image: Image, { first, length }: SpecialFile): void {
@@ -60,6 +62,11 @@ function checkVersion2(image: Image, view: DataView, at: number, add: Add): void
   if ((incompat & both) === both) add("featureIncompat", incompat, "one kind of checksums");
   if ((incompat & both) !== 0 && (compat & j.COMPAT_CHECKSUM) !== 0) {
     add("featureCompat", compat, "one kind of checksums");
+  }
+  if ((incompat & j.INCOMPAT_FAST_COMMIT) !== 0) {
+    const fast = J.fastCommitBlocks.get(view, at) || FAST_COMMIT_BLOCKS;
+    const rest = J.maxlen.get(view, at) - fast;
+    if (rest < j.JOURNAL_BLOCKS_MIN) add("fastCommitBlocks", fast, "room for a log beside them");
   }
   // While an image is mounted here the checksum runs ahead of the field: recovery knows.
   if ((incompat & both) === 0 || image.recovers) return;

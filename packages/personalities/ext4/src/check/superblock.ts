@@ -10,7 +10,6 @@ import {
 } from "../format/superblock.ts";
 import * as f from "../format/features.ts";
 import { isSuperblockSound } from "../super.ts";
-import type { Geometry } from "../geometry.ts";
 import type { Image } from "./image.ts";
 
 const SUPER = "ext4_super_block";
@@ -99,13 +98,23 @@ function checkRevision(image: Image, view: DataView, at: number, add: Add): void
   if (!sized) add("descSize", size, "0, or a power of two, 32 to 1024");
 }
 
-/** Inodes that the superblock names and no directory: of features that the image has. */
-export function namelessInos(geometry: Geometry, view: DataView, at: number): number[] {
-  const inos: number[] = [];
-  if ((geometry.compat & f.COMPAT_ORPHAN_FILE) !== 0) inos.push(geometry.orphanFileIno);
-  if ((geometry.roCompat & f.RO_COMPAT_QUOTA) === 0) return inos;
-  for (const name of QUOTAS) inos.push(S[name].get(view, at));
-  return inos;
+/** What pass 1 has to know from the superblock. */
+export interface SuperFacts {
+  /** Inodes that the superblock names and no directory. */
+  readonly namelessInos: readonly number[];
+  /** The clock was never so early that a time could be taken for an inode's number. */
+  readonly lateTimes: boolean;
+}
+
+export function superFacts({ geometry }: Image, view: DataView, at: number): SuperFacts {
+  const namelessInos: number[] = [];
+  if ((geometry.compat & f.COMPAT_ORPHAN_FILE) !== 0) namelessInos.push(geometry.orphanFileIno);
+  const hasQuotas = (geometry.roCompat & f.RO_COMPAT_QUOTA) !== 0;
+  if (hasQuotas) for (const name of QUOTAS) namelessInos.push(S[name].get(view, at));
+  const late = (time: number): boolean => time >= geometry.inodeCount;
+  const mkfsTime = S.mkfsTime.get(view, at);
+  const mounted = late(S.wtime.get(view, at)) && late(S.mtime.get(view, at));
+  return { namelessInos, lateTimes: mounted && (mkfsTime === 0 || late(mkfsTime)) };
 }
 
 /** Inodes that the superblock names, and what goes with them. */
