@@ -54,8 +54,9 @@ export const prewriteControls: Group<Case> = {
         f.mark();
         f.create("/f");
         const file = f.open("/f");
-        f.task.fallocate(file, 0, 0, 4 * BLOCK);
-        const expected = new Uint8Array(4 * BLOCK);
+        // More than the gaps between what mkfs zeroed for metadata have.
+        f.task.fallocate(file, 0, 0, 64 * BLOCK);
+        const expected = new Uint8Array(64 * BLOCK);
         expected.fill(MARK, BLOCK, 2 * BLOCK);
         expected.set(f.putPattern(file, 1, BLOCK + 1000, 100), BLOCK + 1000);
         stale(f, expected);
