@@ -170,8 +170,10 @@ describe("what is not supported is named", () => {
   });
 });
 
-test("docs/formats/ext4.md names what is refused, and what is only read", () => {
+test("docs/formats/ext4.md names the options, what is refused, and what is only read", () => {
   const page = readFileSync(new URL("../../../../docs/formats/ext4.md", import.meta.url), "utf8");
+  const rows = [...page.matchAll(/^\| ([a-zA-Z, ]+) \| `/gm)].flatMap((row) => row[1]!.split(", "));
+  expect(rows).toEqual(expect.arrayContaining(Object.keys(mkfsOptions)));
   const namesIn = (row: RegExp): string[] =>
     (row.exec(page)?.[1] ?? "").split(", ").map((name) => name.trim());
   const unsupported = (supported: number, names: Readonly<Record<number, string>>): string[] =>
