@@ -39,7 +39,7 @@ const SECTORS_MAX = 2 ** 48 - 1;
  * A block of an inode table; `owner` is the number of its first inode. The records have checksums,
  * the block has none, so there is nothing to verify in it: `readInode` looks at one record.
  */
-export const ITABLE: BlockKind = {
+const ITABLE: BlockKind = {
   name: "ext4 inode table",
   verify() {},
   stamp(geometry, buffer) {

@@ -11,7 +11,7 @@ import { superblockChecksum } from "./super.ts";
 
 /** The block with the first superblock: in it the superblock is at `geometry.superOffset`. Mount
  * has verified it. */
-export const SUPER_BLOCK: BlockKind = {
+const SUPER_BLOCK: BlockKind = {
   name: "ext4_super_block",
   late: true,
   verify() {},
