@@ -17,7 +17,7 @@ import type { Ext4Inode } from "./inode.ts";
 import { isUnlisted, placeEntry, pointEntry, removeEntry } from "./dir/entries.ts";
 import { findName, findRoomFor, inoAtPlace, place } from "./dir/find.ts";
 import { nameKey } from "./dir/key.ts";
-import { blocksOf, readBlock } from "./dir/read.ts";
+import { blocksOf, readBlock, verifyDirectory } from "./dir/read.ts";
 import type { Volume } from "./volume.ts";
 
 export { makeFirstBlock, parentInoOf, setParentIno } from "./dir/convert.ts";
@@ -88,9 +88,10 @@ export function setName(
   pointEntry(volume, place.buffer!, place.offset, ino, typeOf(volume.geometry, mode));
 }
 
+/** Names that are there twice may lead elsewhere than when they were looked up. */
 function requireName(volume: Volume, directory: Ext4Inode, name: Name, ino: number): void {
-  const found = findName(volume, directory, nameKey.set(name));
-  assert(found && inoAtPlace() === ino, "the name leads to the inode");
+  const found = lookupName(volume, directory, name);
+  verifyDirectory(found === ino, directory, "inode of a name", found, ino);
 }
 
 /** Has the directory no names but "." and ".."? @throws CorruptionError; FsError EIO */

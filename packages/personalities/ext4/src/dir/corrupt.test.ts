@@ -301,6 +301,26 @@ describe("a directory block that is wrong", () => {
     }
   });
 
+  test("a name that is there twice is not removed where it leads elsewhere", () => {
+    const device = emptyImage(16, { blockSize: `${BLOCK_SIZE}`, features: "^dir_index" });
+    const fs = openImage(device);
+    const directory = makeDirectory(fs, rootOf(fs), "directory");
+    const [one, two] = ["one", "two"].map((name) => makeFile(fs, rootOf(fs), name));
+    // The first block has room for four; the name in the second becomes one of them.
+    for (let index = 0; index < 4; index++) fs.link(directory, nameOf(index), one!);
+    fs.link(directory, nameOf(9), two!);
+    fs.unmount();
+    change(open(device), 1, (view, at) => {
+      expect(view.getUint8(at + DIRENT_HEAD)).toBe("9".charCodeAt(0));
+      view.setUint8(at + DIRENT_HEAD, "0".charCodeAt(0));
+    });
+    const again = openImage(device);
+    const same = again.iget(lookupIn(again, rootOf(again), "directory"));
+    expect(again.lookup(same, nameOf(0))).toBe(one!.ino);
+    const other = again.iget(two!.ino);
+    expect(() => again.unlink(same, nameOf(0), other)).toThrow("inode of a name");
+  });
+
   test("an untouched image is read without a complaint", () => {
     expect(refusalOf(open(image))).toBe("none");
   });
