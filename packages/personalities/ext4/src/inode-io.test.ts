@@ -284,6 +284,17 @@ function corruptionOf(body: () => unknown): CorruptionError["corruption"] {
   throw new FsError("EINVAL", "nothing was refused");
 }
 
+test("fsync commits what another object of the inode changed before it was dropped", () => {
+  const fs = openImage(emptyImage(16));
+  const inode = make(fs, "f", S_IFREG | 0o644);
+  const { transactions } = fs.counters;
+  const again = fs.iget(inode.ino);
+  fs.fsync(again, true);
+  expect(fs.counters.transactions).toBe(transactions + 1);
+  fs.fsync(fs.iget(inode.ino), false);
+  expect(fs.counters.transactions).toBe(transactions + 1);
+});
+
 test("a size in memory that is ahead of the medium is not written", () => {
   const fs = openImage(emptyImage(16));
   const inode = make(fs, "f", S_IFREG | 0o644);

@@ -101,6 +101,9 @@ export function readInode(volume: Volume, ino: Ino, orphan = false): Ext4Inode {
     inodeSeed(geometry.csumSeed, ino, INODE.generation.get(view, record)),
   );
   decode(geometry, view, record, inode);
+  // Another object of this inode may have changed it before it was dropped: fsync must commit that.
+  const { tid } = volume.journal;
+  if (buffer.tid === tid) inode.syncTid = inode.datasyncTid = tid;
   return inode;
 }
 
