@@ -80,22 +80,32 @@ const growthRows = (op: string): Section => {
   };
 };
 
-/** One directory with few names, and with a million. plain searches its directories: not for it. */
-const directoryRows = (op: string): Section => {
+/**
+ * One directory with few names, and with a million of which as few are looked for; and where names
+ * can be looked for, with all of a million. plain keeps its names in memory: not for it.
+ */
+const directoryRows = (op: string, looks: boolean): Section => {
   const small = `${op} ${ONE_DIRECTORY} @1k`;
   const large = `${op} ${ONE_DIRECTORY} @1M`;
   const targets: readonly TargetName[] = [EXT4, "memfs", "tmpfs"];
   const goal: Goal = { whose: EXT4, op: small, target: EXT4, ratioMax: 1.5 };
+  const all: Row = {
+    op: `${large}${ALL_USED}`,
+    targets,
+    population: POPULATION_HUGE,
+    goals: [],
+  };
   return {
     title: `${op} ${ONE_DIRECTORY}, growth`,
     rows: [
       { op: small, targets, population: POPULATION_SMALL, goals: [] },
       { op: large, targets, population: POPULATION_HUGE, goals: [goal] },
+      ...(looks ? [all] : []),
     ],
   };
 };
 
-const mountRow = (op: string, msMax: number): Section => ({
+const imageRow = (op: string, msMax: number): Section => ({
   title: op,
   rows: [{ op, targets: [EXT4], population: 0, goals: [{ whose: EXT4, msMax }] }],
 });
@@ -131,20 +141,22 @@ export const GrowthSections: readonly Section[] = [
   growthRows("stat"),
   growthRows("open+close"),
   growthRows("pread 64 B"),
-  directoryRows("create"),
-  directoryRows("lookup"),
+  directoryRows("create", false),
+  directoryRows("lookup", true),
 ];
 
 export const MOUNT_SPARSE = "mount, clean, 1 TiB sparse";
 export const MOUNT_KERNEL = "mount, clean, 8 GiB of the kernel's, 100k files";
+export const CHECK = "check, 32 MiB, 200 files";
 
-/** From the image file to a root directory that was listed. */
-export const MountSections: readonly Section[] = [
-  mountRow(MOUNT_SPARSE, 50),
-  mountRow(MOUNT_KERNEL, 100),
+/** From an image file to a root directory that was listed; and a full fsck of one in memory. */
+export const ImageSections: readonly Section[] = [
+  imageRow(MOUNT_SPARSE, 50),
+  imageRow(MOUNT_KERNEL, 100),
+  imageRow(CHECK, 5),
 ];
 
-export const AllSections = [...XipSections, ...SideSections, ...GrowthSections, ...MountSections];
+export const AllSections = [...XipSections, ...SideSections, ...GrowthSections, ...ImageSections];
 
 /**
  * Sections with a row that one of `words` names, letter case aside: the row's whole name, or, where

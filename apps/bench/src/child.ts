@@ -3,9 +3,10 @@
  * disturbs no other target. Driven by `run.ts` over the IPC channel.
  */
 import { type Batch, Meter } from "./batch.ts";
-import { ALL_USED, MOUNT_KERNEL, MOUNT_SPARSE } from "./catalog.ts";
+import { ALL_USED, ImageSections } from "./catalog.ts";
 import {
   chooseDirectories,
+  chooseFiles,
   makeFlatTree,
   makeGrowthTree,
   Operations,
@@ -31,13 +32,13 @@ async function open(options: ChildOptions): Promise<Opened> {
     case PLAIN:
     case EXT4: {
       const { openXiplab } = await import("./targets/xiplab.ts");
-      const { prepareMount } = await import("./mount.ts");
+      const { prepareImage } = await import("./image.ts");
       const scene = sceneOf(openXiplab(options.target, options.population), options);
-      const mounts = [MOUNT_SPARSE, MOUNT_KERNEL];
+      const images = ImageSections.flatMap(({ rows }) => rows.map(({ op }) => op));
       return {
         ...scene,
         prepare: (op) =>
-          mounts.includes(op) ? new Map([[options.target, prepareMount(op)]]) : scene.prepare(op),
+          images.includes(op) ? new Map([[options.target, prepareImage(op)]]) : scene.prepare(op),
       };
     }
     case "memfs":
@@ -64,7 +65,7 @@ function sceneOf<Handle>(
   const batchFiles = name === "zenfs" ? BATCH_FILES_ZENFS : BATCH_FILES;
   const makeTree = oneDirectory ? makeFlatTree : makeGrowthTree;
   const all = population === 0 ? [] : makeTree(target, root, population);
-  const tree = oneDirectory ? all : chooseDirectories(all);
+  const tree = oneDirectory ? chooseFiles(all) : chooseDirectories(all);
   const some: Scene<Handle> = { target, root, batchFiles, tree };
   const prepare = (op: string): ReadonlyMap<TargetName, Batch> => {
     const operation = Operations[op.replace(/ @.*/, "")];
@@ -72,7 +73,7 @@ function sceneOf<Handle>(
     const scene = op.endsWith(ALL_USED) ? { ...some, tree: all } : some;
     const batch = operation(scene);
     // Of so many files a slice visits a part: caches shall know all of them before the first.
-    const passes = population > 0 && !oneDirectory ? 2 : 0;
+    const passes = population > 0 && !op.startsWith("create") ? 2 : 0;
     for (let pass = 0; pass < passes; pass++) batch.run(0, batch.ops);
     return new Map([[name, batch]]);
   };

@@ -98,6 +98,11 @@ export function chooseDirectories(tree: readonly string[]): string[] {
   return chosen.flatMap((start) => tree.slice(start, start + PER_DIRECTORY));
 }
 
+/** As many files as a small tree has, taken at random. */
+export function chooseFiles(tree: readonly string[]): string[] {
+  return shuffle([...tree], SEED).slice(0, DIRECTORIES_USED * PER_DIRECTORY);
+}
+
 function makePaths<Handle>(target: Target<Handle>, root: string, count: number): string[] {
   target.mkdir(root);
   const paths: string[] = [];

@@ -3,7 +3,7 @@ import { styleText } from "node:util";
 import type { Report, Result } from "./run.ts";
 import {
   GrowthSections,
-  MountSections,
+  ImageSections,
   type Section,
   SideSections,
   XipSections,
@@ -27,7 +27,7 @@ export function formatReport(report: Report): string {
       report,
     ),
     formatTable("Growth: 100 files in a directory, or all in one", GrowthSections, report),
-    formatTable("From an image file to its root directory", MountSections, report),
+    formatTable("Whole images", ImageSections, report),
     ...formatGoals(report.rows),
     ...formatSkips(report),
     "± is half the interquartile range over the rounds.",

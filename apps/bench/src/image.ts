@@ -1,23 +1,29 @@
 /**
- * Mounting an image file: opened, recovered if need be, mounted, its root directory listed, closed.
- * Nothing is kept between two mounts but what the host's page cache has of the file.
+ * Work on whole images. Mounting: the file opened, the image mounted, its root directory listed, all
+ * closed; nothing is kept between two mounts but what the host's page cache has of the file. And a
+ * full check of an image in memory.
  */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mkfs, mount, type Name, openHostFile, Task } from "@xiplab/core";
+import { mkfs, mount, type Name, O_CREAT, O_RDWR, openHostFile, Pmem, Task } from "@xiplab/core";
 import { ext4 } from "@xiplab/ext4";
 import type { Batch } from "./batch.ts";
-import { MOUNT_SPARSE } from "./catalog.ts";
+import { CHECK, MOUNT_SPARSE } from "./catalog.ts";
 
 const SPARSE_BYTES = 2 ** 40;
 const KERNEL_BYTES = 8 * 2 ** 30;
 const KERNEL_FILES = 100_000;
 const FILES_PER_DIRECTORY = 1_000;
 
+const CHECK_BYTES = 32 * 2 ** 20;
+const CHECK_FILES = 200;
+const CHECK_FILE_BYTES = 6_000;
+
 /** @throws Error where the image cannot be made: the kernel's needs root, mkfs.ext4 and loop devices */
-export function prepareMount(op: string): Batch {
+export function prepareImage(op: string): Batch {
+  if (op === CHECK) return prepareCheck();
   const directory = fs.mkdtempSync(join(tmpdir(), "xiplab-bench-mount-"));
   const image = join(directory, "image");
   const remove = (): void => fs.rmSync(directory, { recursive: true, force: true });
@@ -32,6 +38,28 @@ export function prepareMount(op: string): Batch {
     ops: 1,
     run: () => mountOnce(image),
     end: remove,
+  };
+}
+
+/** An image with files in one directory, looked at again and again. */
+function prepareCheck(): Batch {
+  const device = new Pmem(CHECK_BYTES);
+  mkfs(ext4, device);
+  const vfs = mount(ext4, device);
+  const task = new Task(vfs);
+  const content = new Uint8Array(CHECK_FILE_BYTES).fill(1);
+  for (let index = 0; index < CHECK_FILES; index++) {
+    const file = task.open(`/file-${index}` as Name, O_CREAT | O_RDWR, 0o644);
+    task.write(file, content);
+    task.close(file);
+  }
+  vfs.unmount();
+  return {
+    ops: 1,
+    run: () => {
+      const { findings } = ext4.check(device);
+      if (findings.length > 0) throw new Error("the image is sound");
+    },
   };
 }
 
