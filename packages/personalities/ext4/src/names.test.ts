@@ -12,6 +12,7 @@ import { emptyImage, listAll, lookupIn } from "./dir/testing.ts";
 import { makeDirectory, makeFile, openImage, rootOf } from "./dir/testing.ts";
 import { FL_INDEX } from "./format/inode.ts";
 import type { Ext4Inode } from "./inode.ts";
+import { LINK_MAX } from "./namei.ts";
 
 const MIB = 2 ** 20;
 const ORACLES = ["mkfs.ext4", "tune2fs", "e2fsck", "debugfs"];
@@ -144,4 +145,21 @@ test("leaves in the log have right checksums: e2fsck replays what was not writte
   const again = openImage(device);
   const same = again.iget(lookupIn(again, rootOf(again), "directory"));
   expect(listAll(again, same).names.length).toBe(3 * 560);
+});
+
+test("more subdirectories than can be counted: the directory counts 1", ({ skip }) => {
+  requireOracle(["e2fsck"], skip);
+  const device = emptyImage(256, { blockSize: "1024", inodes: "70000" });
+  const fs = openImage(device);
+  const directory = makeDirectory(fs, rootOf(fs), "directory");
+  for (let index = 2; index < LINK_MAX; index++) makeDirectory(fs, directory, `${index}`);
+  expect(directory.nlink).toBe(LINK_MAX);
+  makeDirectory(fs, directory, "one more");
+  expect(directory.nlink).toBe(1);
+  const last = makeDirectory(fs, directory, "and another");
+  fs.unlink(directory, "and another" as Name, last);
+  fs.evict(last);
+  expect(directory.nlink).toBe(1);
+  fs.unmount();
+  expectClean(device);
 });
