@@ -22,17 +22,26 @@ export function checkBitmaps(
   const none = new Uint32Array(Math.ceil(blocksPerGroup / 32));
   const inodes = new Uint32Array(Math.ceil(inodesPerGroup / 32));
   for (let group = 0; group < image.geometry.groupCount; group++) {
-    checkBlocks(image, groups, group, claims.wordsOf(group) ?? none);
+    checkBlocks(image, groups, group, claims.wordsOf(group), none);
     checkInodes(image, groups, group, facts, inodes);
   }
 }
 
-function checkBlocks(image: Image, groups: GroupTable, group: number, expected: Uint32Array): void {
+/** `claimed` is undefined where nothing is; `none` are as many zeros. */
+function checkBlocks(
+  image: Image,
+  groups: GroupTable,
+  group: number,
+  claimed: Uint32Array | undefined,
+  none: Uint32Array,
+): void {
   const { geometry, findings } = image;
   const where = `group ${group}`;
   const length = geometry.groupLength(group);
   let used = 0;
-  for (const word of expected) if (word !== 0) used += popcount(word);
+  if (claimed !== undefined) {
+    for (let word = 0; word < claimed.length; word++) used += popcount(claimed[word]!);
+  }
   const free = groups.freeBlocks[group]!;
   if (free !== length - used) findings.add(DESC, where, "freeBlocks", free, length - used);
   if (groups.has(group, BG_BLOCK_UNINIT)) {
@@ -42,7 +51,8 @@ function checkBlocks(image: Image, groups: GroupTable, group: number, expected: 
   }
   const csum = groups.blockBitmapCsum[group]!;
   const bytes = geometry.blocksPerGroup / 8;
-  compare(image, "block bitmap", group, groups.blockBitmap[group]!, expected, length, bytes, csum);
+  const at = groups.blockBitmap[group]!;
+  compare(image, "block bitmap", group, at, claimed ?? none, length, bytes, csum);
 }
 
 function checkInodes(

@@ -58,29 +58,26 @@ function checkDouble(image: Image, map: BlockMap, double: number): void {
       findings.add("resize inode", `block ${double}`, `entry ${index}`, found, expected[index]!);
     }
   }
+  const copies: number[] = [];
+  for (let group = 1; group < geometry.groupCount; group++) {
+    if (geometry.hasSuper(group)) copies.push(group);
+  }
+  map.blocks += geometry.reservedGdtBlocks * (1 + copies.length);
   for (let index = 0; index < geometry.reservedGdtBlocks; index++) {
-    map.blocks++;
-    if (image.open(first + index)) checkCopies(image, map, first + index);
+    if (image.open(first + index)) checkCopies(image, copies, first + index);
   }
 }
 
-/** The block that would be a descriptor block names its copies. */
-function checkCopies(image: Image, map: BlockMap, pblk: number): void {
+/** The block that would be a descriptor block names its copies, in the groups `copies`. */
+function checkCopies(image: Image, copies: readonly number[], pblk: number): void {
   const { geometry, findings } = image;
   const { view, at } = image;
-  let index = 0;
-  for (let group = 1; group < geometry.groupCount; group++) {
-    if (!geometry.hasSuper(group)) continue;
-    const expected = pblk + group * geometry.blocksPerGroup;
+  for (let index = 0; index < geometry.blockSize / 4; index++) {
+    const group = copies[index];
+    const expected = group === undefined ? 0 : pblk + group * geometry.blocksPerGroup;
     const found = view.getUint32(at + 4 * index, true);
     if (found !== expected) {
       findings.add("resize inode", `block ${pblk}`, `entry ${index}`, found, expected);
     }
-    index++;
-    map.blocks++;
-  }
-  for (; index < geometry.blockSize / 4; index++) {
-    const found = view.getUint32(at + 4 * index, true);
-    if (found !== 0) findings.add("resize inode", `block ${pblk}`, `entry ${index}`, found, 0);
   }
 }
