@@ -33,6 +33,13 @@ export interface LblkRange {
   end: number;
 }
 
+/** Are all of these blocks on the device, and such as files may have? Data written to others would
+ * be written over metadata. HOT. */
+export function isData({ geometry, groups }: Volume, start: number, length: number): boolean {
+  if (start <= geometry.firstDataBlock || start + length > geometry.blockCount) return false;
+  return !groups.fixed.overlaps(start, start + length);
+}
+
 export abstract class FileMap extends ExtentMap {
   readonly volume: Volume;
   readonly inode: Ext4Inode;

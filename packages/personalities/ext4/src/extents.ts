@@ -5,7 +5,7 @@
  * in the next leaf, is one extent here.
  */
 import { assert, type Extent, FsError, PURPOSE_ZEROING, verify } from "@xiplab/core";
-import { type ConvertOptions, FileMap, LBLK_MAX, type LblkRange } from "./block-map.ts";
+import { type ConvertOptions, FileMap, isData, LBLK_MAX, type LblkRange } from "./block-map.ts";
 import {
   newTreeContext,
   nodesForRoom,
@@ -17,7 +17,6 @@ import { childOf, depthOf, entriesOf, entryAt, keyOf, type Level } from "./exten
 import { maxOf, pathTo, rootOf, verifyHeader } from "./extents/nodes.ts";
 import { extentOf, flip, insertRun, pathToMapped, removeRun } from "./extents/tree.ts";
 import { leavesIn, shiftRun, splitAt, type TreeExtent, trimEntry } from "./extents/tree.ts";
-import { isData } from "./extents/zones.ts";
 import * as f from "./format/extent.ts";
 import type { Ext4Inode } from "./inode.ts";
 import type { BlockRun, Volume } from "./volume.ts";

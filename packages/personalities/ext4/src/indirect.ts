@@ -13,10 +13,9 @@
  * loaded, and a block of pointers that is named twice is refused, so that loops end.
  */
 import { assert, type Extent, FsError, type Pblk, verify } from "@xiplab/core";
-import { FileMap, LBLK_MAX } from "./block-map.ts";
+import { FileMap, isData, LBLK_MAX } from "./block-map.ts";
 import type { BlockKind, Buffer } from "./buffers.ts";
 import { newTreeContext, releaseSpares, storeSpares, type TreeContext } from "./extents/edit.ts";
-import { isData } from "./extents/zones.ts";
 import { I_BLOCK_AT } from "./format/inode.ts";
 import { slotOf, writableSlotOf } from "./inode-io.ts";
 import type { Ext4Inode } from "./inode.ts";

@@ -44,6 +44,8 @@ export interface Groups {
   /** Blocks and inodes free on the whole device; what is freed counts at once. */
   freeBlocks: number;
   freeInodes: number;
+  /** Superblocks, descriptors, bitmaps and inode tables: blocks that no file may have. */
+  readonly fixed: { overlaps(start: number, end: number): boolean };
   blockBitmapAt(group: number): number;
   inodeBitmapAt(group: number): number;
   inodeTableAt(group: number): number;
