@@ -16,6 +16,8 @@ const WHERE = `inode ${INO_RESIZE}`;
 /** Place of the double indirect pointer in i_block. */
 const DOUBLE = 13;
 const POINTERS = 15;
+/** Blocks of a file before those that are behind indirect ones. */
+const DIRECT = 12;
 
 /** `map` counts the blocks. */
 export function checkResizeInode(
@@ -49,8 +51,11 @@ function checkDouble(image: Image, map: BlockMap, double: number): void {
   const perBlock = geometry.blockSize / 4;
   const expected = new Uint32Array(perBlock);
   const first = geometry.firstDataBlock + 1 + geometry.gdtBlocks;
+  let last = 0;
   for (let index = 0; index < geometry.reservedGdtBlocks; index++) {
-    expected[(geometry.gdtBlocks + index) % perBlock] = first + index;
+    const place = (geometry.gdtBlocks + index) % perBlock;
+    expected[place] = first + index;
+    last = Math.max(last, place);
   }
   for (let index = 0; index < perBlock; index++) {
     const found = view.getUint32(at + 4 * index, true);
@@ -62,6 +67,8 @@ function checkDouble(image: Image, map: BlockMap, double: number): void {
   for (let group = 1; group < geometry.groupCount; group++) {
     if (geometry.hasSuper(group)) copies.push(group);
   }
+  const reserves = geometry.reservedGdtBlocks > 0 && copies.length > 0;
+  if (reserves) map.endWritten = DIRECT + perBlock + last * perBlock + copies.length;
   map.blocks += geometry.reservedGdtBlocks * (1 + copies.length);
   for (let index = 0; index < geometry.reservedGdtBlocks; index++) {
     if (image.open(first + index)) checkCopies(image, copies, first + index);
