@@ -3,7 +3,7 @@
  * it; `spec` and `disk` are leaves.
  */
 const core = "^packages/core/src/";
-const tests = "\\.(test|fuzz|bench)\\.ts$|/testing[/.]";
+const tests = "\\.(test|fuzz|bench)\\.ts$|/testing[-/.]";
 
 /** Files of `from` may not import the places in `to`; `why` is shown with a violation. */
 const never = (name, from, to, why) => ({

@@ -13,8 +13,8 @@ const TIMEOUT_MS = 300_000;
  * Returns "ok" or the error code of each. @throws Error where the process fails
  */
 export function playInKernel(directory: string, operations: readonly Operation[]): string[] {
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const main = fileURLToPath(new URL(`./play.${extension}`, import.meta.url));
+  const source = fileURLToPath(new URL("./play.ts", import.meta.url));
+  const main = import.meta.url.endsWith(".ts") ? source : source.replace(/ts$/, "js");
   const place = fs.mkdtempSync(path.join(os.tmpdir(), "xiplab-play-"));
   try {
     const file = path.join(place, "operations");
