@@ -11,6 +11,8 @@ import {
 } from "@xiplab/core";
 import { expect, test } from "vitest";
 import { DIRENT } from "./format/dirent.ts";
+import { GROUP_DESC } from "./format/group-descriptor.ts";
+import { INODE } from "./format/inode.ts";
 import { JBD2_SUPERBLOCK } from "./format/jbd2.ts";
 import { ext4 } from "./index.ts";
 import { readJournalMap } from "./journal/journal-map.ts";
@@ -50,6 +52,20 @@ test("a directory with two names in one directory", () => {
   expect(task.stat(n("/first")).nlink).toBe(2);
   expect(() => task.stat(n("/second"))).toThrow(FsError);
   expect(() => task.rmdir(n("/first"))).toThrow("EROFS");
+});
+
+test("a directory that counts fewer blocks than it has", () => {
+  const device = makeImage("^metadata_csum", "/first");
+  // Inode 12, the first that is not mkfs's own, in the table of group 0.
+  const table = GROUP_DESC.inodeTableLo.get(device.view(4096, 64), 4096);
+  device.storeU32(table * 4096 + 11 * 256 + INODE.blocksLo.offset, 0, PURPOSE_METADATA);
+  const vfs = mount(ext4, device, {}, { clock: counterClock() });
+  const task = new Task(vfs);
+  expect(() => task.rmdir(n("/first"))).toThrow("ext4_inode at inode 12: blocks is -1");
+  // Nothing is written any more: the change is not on the medium, in whole or in part.
+  vfs.unmount();
+  const again = new Task(mount(ext4, device, { ro: "1" }, { clock: counterClock() }));
+  expect(again.readdir(n("/")).map(String)).toContain("first");
 });
 
 test.each([0, 1, 0xffffffff])("a journal whose next transaction is number %i", (sequence) => {

@@ -12,7 +12,7 @@
  * A record has a checksum of its own. It is put in when the block's transaction commits; until then
  * `buffer.slots` names the record and nobody looks at the checksum.
  */
-import { assert, FsError, type Ino, isDevice, isRegular, type Pblk } from "@xiplab/core";
+import { assert, corrupt, FsError, type Ino, isDevice, isRegular, type Pblk } from "@xiplab/core";
 import type { BlockKind, Buffer } from "./buffers.ts";
 import { inodeSeed } from "./checksum.ts";
 import { INCOMPAT_64BIT, RO_COMPAT_LARGE_FILE, RO_COMPAT_PROJECT } from "./format/features.ts";
@@ -237,7 +237,8 @@ function encode(geometry: Geometry, view: DataView, at: number, inode: Ext4Inode
 
 function encodeBlocks(geometry: Geometry, view: DataView, at: number, inode: Ext4Inode): void {
   const { blocks } = inode;
-  assert(blocks >= 0, "an inode has no fewer blocks than none");
+  // The count that was read was less than what the map had, as came out when it was freed.
+  if (blocks < 0) corrupt("ext4_inode", `inode ${inode.ino}`, "blocks", blocks, "those of its map");
   const sectors = blocks * (geometry.blockSize / SECTOR_SIZE);
   const huge = sectors > SECTORS_MAX;
   if (huge) assert(geometry.hugeFile, "files so large need huge_file");
