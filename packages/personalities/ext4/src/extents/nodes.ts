@@ -27,7 +27,7 @@ export interface Level {
 }
 
 /** A block of an extent tree. `owner` is the seed of the inode. */
-export const EXTENT_BLOCK: BlockKind = {
+const EXTENT_BLOCK: BlockKind = {
   name: NAME,
   verify(geometry, buffer) {
     const { view, at } = buffer;

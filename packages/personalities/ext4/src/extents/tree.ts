@@ -219,7 +219,7 @@ export function removeRun(tree: TreeContext, first: number, end: number): void {
 }
 
 /** Where [first, end) is inside of one extent: cut it at `end`, the rest is trimmed then. */
-export function splitAround(tree: TreeContext, first: number, end: number): void {
+function splitAround(tree: TreeContext, first: number, end: number): void {
   const leaf = pathTo(tree.volume, tree.inode, first).at(-1)!;
   if (leaf.index < 0) return;
   const extent = extentOf(leaf, leaf.index);
