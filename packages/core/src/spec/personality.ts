@@ -105,6 +105,9 @@ export interface FileSystem extends MappingOperations {
   readonly rootIno: Ino;
   readonly sizeMax: number;
   readonly linkMax: number;
+  /** Most links of a directory, which are 2 and one for each subdirectory. Default: linkMax. A design
+   * that stops counting somewhere has no limit. */
+  readonly directoryLinkMax?: number;
   readonly counters: FsCounters;
   /** May the caller of the running operation use space that is kept for root? The vfs assigns it
    * before what may allocate. Absent in a design that keeps nothing back. */

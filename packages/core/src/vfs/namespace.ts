@@ -23,7 +23,7 @@ import {
   W_OK,
   X_OK,
 } from "../spec/mode.ts";
-import type { NewInode } from "../spec/personality.ts";
+import type { FileSystem, NewInode } from "../spec/personality.ts";
 import type { Name } from "../spec/units.ts";
 import { inheritAcl, type Inherited, inheritedXattrs } from "./acl.ts";
 import { lookupChild, replaceChild } from "./dcache.ts";
@@ -52,6 +52,8 @@ export function createFile(
   return makeChild(sb, credentials, directory, name, wanted, umask, 0, NO_TARGET);
 }
 
+export const directoryLinkMax = (fs: FileSystem): number => fs.directoryLinkMax ?? fs.linkMax;
+
 /** @throws FsError EEXIST, EROFS, EACCES, EMLINK, ENOSPC */
 export function mkdir(
   sb: Superblock,
@@ -62,7 +64,7 @@ export function mkdir(
   umask: number,
 ): Inode {
   requireFree(sb, directory, name);
-  if (directory.nlink >= sb.fs.linkMax) {
+  if (directory.nlink >= directoryLinkMax(sb.fs)) {
     requireMayCreate(sb, credentials, directory);
     throw new FsError("EMLINK");
   }

@@ -152,12 +152,18 @@ describe("rename", () => {
     const { task, fs } = setUp();
     for (const path of ["/a", "/b", "/b/x", "/a/y"]) task.mkdir(n(path));
     fs.linkMax = 3;
+    fs.directoryLinkMax = 3;
     expect(codeOf(() => task.rename(n("/a/y"), n("/b/y")))).toBe("EMLINK");
     expect(codeOf(() => task.rename(n("/a/y"), n("/b/x")))).toBe("ok");
     expect(codeOf(() => task.mkdir(n("/b/z")))).toBe("EMLINK");
     writeFile(task, "/b/f");
     task.link(n("/b/f"), n("/b/g"));
     task.link(n("/b/f"), n("/b/h"));
+    expect(codeOf(() => task.link(n("/b/f"), n("/b/i")))).toBe("EMLINK");
+    // A design that stops counting subdirectories still counts the names of a file.
+    fs.directoryLinkMax = Infinity;
+    expect(codeOf(() => task.mkdir(n("/b/z")))).toBe("ok");
+    expect(codeOf(() => task.rename(n("/b/z"), n("/a/z")))).toBe("ok");
     expect(codeOf(() => task.link(n("/b/f"), n("/b/i")))).toBe("EMLINK");
   });
 });

@@ -6,7 +6,8 @@ import type { Name } from "../spec/units.ts";
 import { childTowards, lookupChild, replaceChild } from "./dcache.ts";
 import { evictIfUnused } from "./icache.ts";
 import { syncNames } from "./io.ts";
-import { leaveNamespace, requirePresent, requireSoundLinks } from "./namespace.ts";
+import { directoryLinkMax, leaveNamespace } from "./namespace.ts";
+import { requirePresent, requireSoundLinks } from "./namespace.ts";
 import type { Credentials } from "./credentials.ts";
 import { requireMayCreate, requireMayDelete, requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
@@ -104,7 +105,7 @@ function requireMove(
   if (bringsDirectory) requirePermission(sb, credentials, displaced, W_OK);
 
   const replacesDirectory = displaced !== null && isDirectory(displaced.mode);
-  const { linkMax } = sb.fs;
+  const linkMax = directoryLinkMax(sb.fs);
   if (movesDirectory && !replacesDirectory && target.directory.nlink >= linkMax) {
     throw new FsError("EMLINK");
   }

@@ -85,6 +85,7 @@ export class MemoryFileSystem implements FileSystem {
   readonly rootIno = 1 as Ino;
   readonly sizeMax = 2 ** 40;
   linkMax = 65_000;
+  directoryLinkMax = 65_000;
   readonly counters = { transactions: 0 };
   readonly clock: Clock;
   /** The medium. Tests break it on purpose. */

@@ -20,7 +20,8 @@
  * A mount that must not write has what recovery found in memory (`overlay`): buffers look there
  * first.
  */
-import { assert, type DevByte, type PmemDevice, type Pblk, SEGMENT_SIZE } from "@xiplab/core";
+import { assert, corrupt, type DevByte, type PmemDevice, type Pblk } from "@xiplab/core";
+import { SEGMENT_SIZE } from "@xiplab/core";
 import type { Geometry } from "./geometry.ts";
 
 /** What a kind of metadata block needs: one constant per structure, beside its field table. */
@@ -211,7 +212,10 @@ export class Buffers {
 
   private readFirst(pblk: Pblk, kind: BlockKind, owner: number, old: Buffer | undefined): Buffer {
     const unchanged = old === undefined || (old.bytes === null && old.committedTid === 0);
-    assert(unchanged, "a changed block has one kind");
+    if (!unchanged) {
+      const { kind: other } = old;
+      corrupt(kind.name, `block ${pblk}`, "owner", `another's: ${other.name}`, "one");
+    }
     const buffer = this.look(pblk, kind, owner);
     kind.verify(this.geometry, buffer);
     this.keep(buffer, old);

@@ -27,9 +27,6 @@ import { fileSizeMax, hasWideTimes, timeGranularity } from "./verify-inode.ts";
 import type { Volume } from "./volume.ts";
 import { getxattr, listxattr, setxattr } from "./xattr.ts";
 
-/** EXT4_LINK_MAX. A directory with more subdirectories counts 1 (dir_nlink). */
-const LINK_MAX = 65_000;
-
 const SETTABLE_FLAGS =
   f.FL_SYNC |
   f.FL_IMMUTABLE |
@@ -46,7 +43,8 @@ export class Ext4FileSystem implements FileSystem {
   readonly blockSize: number;
   readonly rootIno = INO_ROOT as Ino;
   readonly sizeMax: number;
-  readonly linkMax = LINK_MAX;
+  readonly linkMax = namei.LINK_MAX;
+  readonly directoryLinkMax: number;
   readonly counters: FsCounters;
   readonly settableFlags = SETTABLE_FLAGS;
   readonly timeMin = f.SECONDS_MIN;
@@ -67,6 +65,7 @@ export class Ext4FileSystem implements FileSystem {
     this.readOnly = volume.readOnly;
     this.blockSize = geometry.blockSize;
     this.counters = volume.counters;
+    this.directoryLinkMax = geometry.dirNlink ? Infinity : this.linkMax;
     this.sizeMax = fileSizeMax(geometry, geometry.extents);
     this.timeMax = hasWideTimes(geometry) ? f.SECONDS_MAX_EXTRA : f.SECONDS_MAX_BASE;
     this.timeGranularity = timeGranularity(geometry);
