@@ -81,6 +81,8 @@ export class Buffer {
   slots: Set<number> = NO_SLOTS;
   /** Found since the hand of the clock passed. */
   referenced = true;
+  /** Small changes that the running transaction made; counted by kinds that ask. */
+  edits = 0;
   /** Never forgotten by the cache. */
   pinned = false;
   /** The cache has it no more. */

@@ -4,7 +4,7 @@
  * A change of a few bytes keeps the checksum of the block right as it goes: a checksum is linear, so
  * that what the changed bytes add to it, moved to the end of the block, is what it changes by. That
  * takes a twentieth of the time of computing it anew, and names of a large directory come and go in
- * other blocks each time.
+ * other blocks each time. A block that one transaction changes more often has it computed at commit.
  */
 import { assert, NO_INO } from "@xiplab/core";
 import type { Buffer } from "../buffers.ts";
@@ -93,7 +93,7 @@ export function placeEntry(
   const length = DIRENT.recLen.get(view, host) - used;
   assert(length >= direntSize(key.length), "the name has room");
   const changed = used + DIRENT_HEAD + key.length;
-  beginEdit(geometry, buffer, offset, changed);
+  beginEdit(volume, buffer, offset, changed);
   const entry = host + used;
   if (used > 0) DIRENT.recLen.set(view, host, used);
   DIRENT.inode.set(view, entry, ino);
@@ -126,7 +126,7 @@ export function pointEntry(
 ): void {
   const { geometry } = volume;
   volume.buffers.write(buffer);
-  beginEdit(geometry, buffer, offset, DIRENT_HEAD);
+  beginEdit(volume, buffer, offset, DIRENT_HEAD);
   DIRENT.inode.set(buffer.view, buffer.at + offset, ino);
   DIRENT.fileType.set(buffer.view, buffer.at + offset, fileType);
   endEdit(geometry, buffer, offset, DIRENT_HEAD);
@@ -142,13 +142,16 @@ export function removeEntry(volume: Volume, buffer: Buffer, offset: number): voi
   const entry = at + offset;
   const length = DIRENT.recLen.get(view, entry);
   const end = offset + direntSize(DIRENT.nameLen.get(view, entry));
-  beginEdit(geometry, buffer, before, end - before);
+  beginEdit(volume, buffer, before, end - before);
   // What the name was is nobody's business any more.
   for (let byte = entry; byte < at + end; byte++) view.setUint8(byte, 0);
   if (offset === 0) DIRENT.recLen.set(view, entry, length);
   else DIRENT.recLen.set(view, at + before, DIRENT.recLen.get(view, at + before) + length);
   endEdit(geometry, buffer, before, end - before);
 }
+
+/** Changes of a block in one transaction after which its checksum waits for the commit. */
+const EDITS_MAX = 8;
 
 /** Checksum of the bytes that are being changed, as they were. */
 let checksumBefore = 0;
@@ -157,9 +160,11 @@ const keepsChecksum = (geometry: Geometry, buffer: Buffer): boolean =>
   geometry.metadataCsum && !isRewritten(buffer);
 
 /** Bytes `offset` to `offset + length` of a block that is being written are about to change. */
-function beginEdit(geometry: Geometry, buffer: Buffer, offset: number, length: number): void {
+function beginEdit(volume: Volume, buffer: Buffer, offset: number, length: number): void {
+  const { geometry } = volume;
   assert(buffer.bytes !== null, "the buffer is being written");
   if (!keepsChecksum(geometry, buffer)) return;
+  if (++buffer.edits > EDITS_MAX) return rewrite(volume, buffer);
   checksumBefore = crcRaw(0, buffer.view, buffer.at + offset, length);
 }
 

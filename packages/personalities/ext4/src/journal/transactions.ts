@@ -120,6 +120,7 @@ export abstract class Transactions implements WriteAccess {
     assert(this.depth > 0, "blocks change inside handles");
     this.changed = true;
     if (buffer.tid === this.tid) return;
+    buffer.edits = 0;
     buffer.tid = this.tid;
     this.dirty.push(buffer);
     this.joined(buffer);
