@@ -16,7 +16,7 @@ import {
   openLowerHalf,
   randomNumbers,
   request,
-} from "./space-testing.ts";
+} from "./testing/space.ts";
 import type { BlockRequest } from "./volume.ts";
 
 const SEED = Number(process.env["SEED"] ?? 61_209);

@@ -2,7 +2,7 @@
 import { CorruptionError, FsError, type PmemDevice, S_IFREG } from "@xiplab/core";
 import { e2fsck, mkfsExt4, readImage, requireOracle, withTempDirectory } from "@xiplab/oracles";
 import { describe, expect, test } from "vitest";
-import { fakeInode, type LowerHalf, openLowerHalf, request } from "./space-testing.ts";
+import { fakeInode, type LowerHalf, openLowerHalf, request } from "./testing/space.ts";
 import type { BlockRequest, BlockRun } from "./volume.ts";
 
 const MIB = 2 ** 20;

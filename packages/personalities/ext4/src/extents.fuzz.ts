@@ -18,7 +18,7 @@ import { IndirectTree } from "./indirect.ts";
 import { writeInode } from "./inode-io.ts";
 import type { Ext4Inode } from "./inode.ts";
 import { mount } from "./mount.ts";
-import { clock, n, type Random, randomNumbers } from "./testing-files.ts";
+import { clock, n, type Random, randomNumbers } from "./testing/files.ts";
 import type { Volume } from "./volume.ts";
 
 const SEED = Number(process.env["SEED"] ?? 20_131_206);

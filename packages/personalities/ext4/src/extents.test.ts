@@ -14,7 +14,7 @@ import { ext4 } from "./index.ts";
 import { slotOf, writableSlotOf } from "./inode-io.ts";
 import type { Ext4Inode } from "./inode.ts";
 import { mount } from "./mount.ts";
-import { clock, n } from "./testing-files.ts";
+import { clock, n } from "./testing/files.ts";
 
 const BLOCK = 4096;
 const EXTENTS = 400;

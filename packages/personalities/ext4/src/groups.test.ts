@@ -9,7 +9,7 @@ import { runOrThrow, withTempDirectory } from "@xiplab/oracles";
 import { describe, expect, test } from "vitest";
 import { BG_BLOCK_UNINIT, BG_INODE_UNINIT, BG_ITABLE_ZEROED } from "./format/group-descriptor.ts";
 import { GROUP_DESC } from "./format/group-descriptor.ts";
-import { fakeInode, type LowerHalf, openLowerHalf, request } from "./space-testing.ts";
+import { fakeInode, type LowerHalf, openLowerHalf, request } from "./testing/space.ts";
 
 const MIB = 2 ** 20;
 

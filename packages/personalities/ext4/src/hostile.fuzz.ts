@@ -15,9 +15,9 @@ import {
 } from "@xiplab/core";
 import { describe, expect, test } from "vitest";
 import { Mutator } from "./check/testing/mutations.ts";
-import { exercise } from "./hostile/exercise.ts";
-import { dirtyImage, populatedImage } from "./hostile/images.ts";
-import { logTargets } from "./hostile/log-targets.ts";
+import { exercise } from "./testing/exercise.ts";
+import { dirtyImage, populatedImage } from "./testing/images.ts";
+import { logTargets } from "./testing/log-targets.ts";
 import { ext4 } from "./index.ts";
 
 const IMAGES = Number(process.env["IMAGES"] ?? 10_000);

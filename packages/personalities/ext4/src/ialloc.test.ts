@@ -15,7 +15,7 @@ import {
   openLowerHalf,
   randomNumbers,
   request,
-} from "./space-testing.ts";
+} from "./testing/space.ts";
 
 const MIB = 2 ** 20;
 const UUID = "01234567-89ab-4cde-8f01-23456789abcd";

@@ -18,7 +18,7 @@ import {
   openLowerHalf,
   randomNumbers,
   request,
-} from "./space-testing.ts";
+} from "./testing/space.ts";
 
 const MIB = 2 ** 20;
 const BLOCK = 4096;

@@ -29,7 +29,7 @@ import type { Ext4FileSystem } from "./filesystem.ts";
 import { ext4 } from "./index.ts";
 import type { Ext4Inode } from "./inode.ts";
 import { mount } from "./mount.ts";
-import { clock, n } from "./testing-files.ts";
+import { clock, n } from "./testing/files.ts";
 
 const BLOCK = 4096;
 const MIB = 2 ** 20;

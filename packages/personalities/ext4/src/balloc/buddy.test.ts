@@ -3,7 +3,7 @@
  * random change: which chunks there are, runs, counts.
  */
 import { describe, expect, test } from "vitest";
-import { randomNumbers } from "../space-testing.ts";
+import { randomNumbers } from "../testing/space.ts";
 import { Buddy, BuddyShape, type Found } from "./buddy.ts";
 
 interface Naive {

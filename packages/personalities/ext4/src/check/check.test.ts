@@ -13,7 +13,7 @@ import {
   PURPOSE_DATA,
 } from "@xiplab/core";
 import { describe, expect, test } from "vitest";
-import { dirtyImage, populatedImage } from "../hostile/images.ts";
+import { dirtyImage, populatedImage } from "../testing/images.ts";
 import { check } from "./index.ts";
 import { damage } from "./testing/damage.ts";
 import { randomNumbers } from "./testing/mutations.ts";

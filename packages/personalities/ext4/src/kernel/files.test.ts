@@ -21,7 +21,7 @@ import { fileMap } from "../file-map.ts";
 import type { Ext4FileSystem } from "../filesystem.ts";
 import { ext4 } from "../index.ts";
 import { mount as mountExt4 } from "../mount.ts";
-import { clock, n, randomNumbers } from "../testing-files.ts";
+import { clock, n, randomNumbers } from "../testing/files.ts";
 import { expectSound, JUDGES } from "./testing.ts";
 
 const NEEDS = [...JUDGES, "filefrag", "xfs_io"];

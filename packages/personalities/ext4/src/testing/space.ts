@@ -1,14 +1,14 @@
 /** For tests of allocation: a mount's lower half over an image, without a journal. */
 import type { PmemDevice } from "@xiplab/core";
-import { Buffers } from "./buffers.ts";
-import type { Geometry } from "./geometry.ts";
-import { GroupTable } from "./groups.ts";
-import { createBlockAllocator } from "./balloc.ts";
-import { OrlovAllocator } from "./ialloc.ts";
-import { Ext4Inode } from "./inode.ts";
-import { WithoutJournal } from "./journal/without.ts";
-import { readGeometry } from "./super.ts";
-import type { BlockAllocator, BlockRequest, Ext4Options } from "./volume.ts";
+import { Buffers } from "../buffers.ts";
+import type { Geometry } from "../geometry.ts";
+import { GroupTable } from "../groups.ts";
+import { createBlockAllocator } from "../balloc.ts";
+import { OrlovAllocator } from "../ialloc.ts";
+import { Ext4Inode } from "../inode.ts";
+import { WithoutJournal } from "../journal/without.ts";
+import { readGeometry } from "../super.ts";
+import type { BlockAllocator, BlockRequest, Ext4Options } from "../volume.ts";
 
 export interface LowerHalf {
   readonly geometry: Geometry;
