@@ -146,7 +146,7 @@ export const GrowthSections: readonly Section[] = [
 ];
 
 export const MOUNT_SPARSE = "mount, clean, 1 TiB sparse";
-export const MOUNT_KERNEL = "mount, clean, 8 GiB of the kernel's, 100k files";
+const MOUNT_KERNEL = "mount, clean, 8 GiB of the kernel's, 100k files";
 export const CHECK = "check, 32 MiB, 200 files";
 
 /** From an image file to a root directory that was listed; and a full fsck of one in memory. */

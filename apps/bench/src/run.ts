@@ -29,7 +29,7 @@ export interface Result {
 }
 
 /** A goal and what was reached. */
-export interface Outcome {
+interface Outcome {
   readonly goal: Goal;
   /** nsPerOp divided by that of the same round of the goal's row, median over rounds; or
    * milliseconds. */

@@ -44,7 +44,7 @@ export interface BlockKind {
 }
 
 /** Buffers that are kept although nobody changed them. */
-export const CLEAN_MAX = 2 ** 16;
+const CLEAN_MAX = 2 ** 16;
 /** Blocks of memory are made so many at a time. */
 const SLAB_BLOCKS = 64;
 /** Blocks of memory that are kept for later when they are given back. */

@@ -65,7 +65,6 @@ export const COMPAT_CHECKSUM = 0x1;
 
 export const INCOMPAT_REVOKE = 0x1;
 export const INCOMPAT_64BIT = 0x2;
-export const INCOMPAT_ASYNC_COMMIT = 0x4;
 export const INCOMPAT_CSUM_V2 = 0x8;
 export const INCOMPAT_CSUM_V3 = 0x10;
 export const INCOMPAT_FAST_COMMIT = 0x20;

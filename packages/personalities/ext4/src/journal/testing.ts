@@ -9,8 +9,8 @@ import { openGeometry, storeRecoveryFlag } from "../super-state.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { recover, type RecoveryResult } from "./recovery.ts";
 
-export const MIB = 1024 * 1024;
-export const UUID = "01234567-89ab-cdef-0123-456789abcdef";
+const MIB = 1024 * 1024;
+const UUID = "01234567-89ab-cdef-0123-456789abcdef";
 
 /** Any bytes are right. */
 export const ANY: BlockKind = { name: "any", verify() {}, stamp() {} };
