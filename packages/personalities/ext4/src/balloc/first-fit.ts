@@ -4,48 +4,24 @@
  */
 import { FsError } from "@xiplab/core";
 import type { Ext4Inode } from "../inode.ts";
-import type { BlockAllocator, BlockRequest, BlockRun, Volume } from "../volume.ts";
+import type { BlockRequest, BlockRun, Volume } from "../volume.ts";
 import type { GroupTable } from "../groups.ts";
+import { Policy } from "./policy.ts";
 import { Space } from "./space.ts";
 
-export class FirstFit implements BlockAllocator {
+export class FirstFit extends Policy {
   readonly space: Space;
-  private readonly volume: { readonly privileged: boolean };
   /** No group before it has a free block. */
   private lowest = 0;
 
   constructor(volume: Pick<Volume, "journal" | "privileged">, groups: GroupTable) {
-    this.volume = volume;
+    super(volume);
     this.space = new Space(groups, volume.journal, (group, buddy) => {
       if (buddy.free > 0 && group < this.lowest) this.lowest = group;
     });
   }
 
-  get wouldCommitHelp(): boolean {
-    return this.space.pending > 0;
-  }
-
-  get waiting(): number {
-    return this.space.pending;
-  }
-
-  allocate(request: BlockRequest, out: BlockRun): void {
-    this.find(request, out, false);
-  }
-
-  stage(request: BlockRequest, out: BlockRun): void {
-    this.find(request, out, true);
-  }
-
-  adopt(start: number, length: number): void {
-    this.space.adopt(start, length);
-  }
-
-  unstage(start: number, length: number): void {
-    this.space.unstage(start, length);
-  }
-
-  private find(request: BlockRequest, out: BlockRun, staging: boolean): void {
+  protected find(request: BlockRequest, out: BlockRun, staging: boolean): void {
     const want = this.space.claim(request, this.volume.privileged);
     this.atGoal(request.goal, want, request.whole, out);
     if (out.length === 0) this.search(want, request.whole, out);
@@ -57,24 +33,8 @@ export class FirstFit implements BlockAllocator {
     this.space.use(group, start, out.length, request.reserved, staging);
   }
 
-  free(start: number, length: number): void {
-    this.space.free(start, length);
-  }
-
   discardPreallocation(_inode: Ext4Inode): void {
     // There is none.
-  }
-
-  reserve(blocks: number): void {
-    this.space.reserve(blocks, this.volume.privileged);
-  }
-
-  unreserve(blocks: number): void {
-    this.space.unreserve(blocks);
-  }
-
-  available(privileged: boolean): number {
-    return this.space.available(privileged);
   }
 
   private atGoal(goal: number, want: number, whole: boolean, out: BlockRun): void {

@@ -15,11 +15,12 @@ import { FL_EXTENTS } from "../format/inode.ts";
 import type { Geometry } from "../geometry.ts";
 import type { GroupTable } from "../groups.ts";
 import type { Ext4Inode } from "../inode.ts";
-import type { BlockAllocator, BlockRequest, BlockRun, Volume } from "../volume.ts";
+import type { BlockRequest, BlockRun, Volume } from "../volume.ts";
 import { GroupIndex } from "./group-index.ts";
 import { normalize, type Window } from "./normalize.ts";
 import { ChunkPool, InodePreallocation } from "./preallocation.ts";
 import { FLEX_DATA_APART, Search } from "./search.ts";
+import { Policy } from "./policy.ts";
 import { Space } from "./space.ts";
 
 /** Files of at most so many blocks share chunks. */
@@ -33,10 +34,9 @@ const NOTHING = 0;
 const FOR_INODE = 1;
 const FOR_GROUP = 2;
 
-export class Mballoc implements BlockAllocator {
+export class Mballoc extends Policy {
   readonly space: Space;
   private readonly geometry: Geometry;
-  private readonly volume: { readonly privileged: boolean };
   private readonly search: Search;
   private readonly chunks = new ChunkPool();
   /** Inodes with preallocations, to ask them back. */
@@ -46,51 +46,11 @@ export class Mballoc implements BlockAllocator {
   private streamGroup = 0;
 
   constructor(volume: Pick<Volume, "journal" | "privileged">, groups: GroupTable) {
-    this.volume = volume;
+    super(volume);
     this.geometry = groups.geometry;
     this.space = new Space(groups, volume.journal, (group, buddy) => index.update(group, buddy));
     const index = new GroupIndex(groups, this.space.orderMax);
     this.search = new Search(this.space, index);
-  }
-
-  get wouldCommitHelp(): boolean {
-    return this.space.pending > 0;
-  }
-
-  get waiting(): number {
-    return this.space.pending;
-  }
-
-  allocate(request: BlockRequest, out: BlockRun): void {
-    this.find(request, out, false);
-  }
-
-  stage(request: BlockRequest, out: BlockRun): void {
-    this.find(request, out, true);
-  }
-
-  adopt(start: number, length: number): void {
-    this.space.adopt(start, length);
-  }
-
-  unstage(start: number, length: number): void {
-    this.space.unstage(start, length);
-  }
-
-  free(start: number, length: number): void {
-    this.space.free(start, length);
-  }
-
-  reserve(blocks: number): void {
-    this.space.reserve(blocks, this.volume.privileged);
-  }
-
-  unreserve(blocks: number): void {
-    this.space.unreserve(blocks);
-  }
-
-  available(privileged: boolean): number {
-    return this.space.available(privileged);
   }
 
   discardPreallocation(inode: Ext4Inode): void {
@@ -101,7 +61,7 @@ export class Mballoc implements BlockAllocator {
     this.holders.delete(inode);
   }
 
-  private find(request: BlockRequest, out: BlockRun, staging: boolean): void {
+  protected find(request: BlockRequest, out: BlockRun, staging: boolean): void {
     const length = this.space.claim(request, this.volume.privileged);
     const data = request.lblk >= 0 && isRegular(request.inode.mode);
     const purpose = data ? purposeOf(request, length, this.geometry.blockSize) : NOTHING;
