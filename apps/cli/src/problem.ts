@@ -45,6 +45,8 @@ const IMAGE_HINTS: Partial<Record<ErrorCode, string>> = {
   ENOSPC: "the image is full: 'xip info' shows its size; make a larger one with 'xip mkfs'",
   EROFS: "the image was opened read-only",
   EOPNOTSUPP: "the format of this image cannot do that: 'xip info' lists what it can",
+  EPERM: "it may be immutable or append-only: 'xip lsattr' shows that, 'xip chattr' changes it",
+  ENODATA: "'xip getfattr' lists the attributes that there are",
   EUCLEAN: "'xip check' lists what is wrong with the image",
 };
 

@@ -1,14 +1,18 @@
 /** The command tree of `xip`: what there is, how it is called, what its exit status means. */
 import { Command, CommanderError } from "commander";
 import { addCat } from "./commands/cat.ts";
+import { addChattr } from "./commands/chattr.ts";
 import { addCheck } from "./commands/check.ts";
 import { addCompare } from "./commands/compare.ts";
 import { addCopyIn } from "./commands/copy-in.ts";
 import { addCopyOut } from "./commands/copy-out.ts";
 import { addFiemap } from "./commands/fiemap.ts";
+import { addGetfattr } from "./commands/getfattr.ts";
 import { addInfo } from "./commands/info.ts";
 import { addLs } from "./commands/ls.ts";
+import { addLsattr } from "./commands/lsattr.ts";
 import { addMkfs } from "./commands/mkfs.ts";
+import { addSetfattr } from "./commands/setfattr.ts";
 import { addStat } from "./commands/stat.ts";
 import type { Cli } from "./cli.ts";
 import { type Context, type Style, styleFor } from "./context.ts";
@@ -32,7 +36,8 @@ export async function runCli(args: readonly string[], context: Context): Promise
   };
   configure(program, context);
   const commands = [addMkfs, addInfo, addLs, addStat, addCat, addCopyIn, addCopyOut, addFiemap];
-  for (const add of [...commands, addCheck, addCompare]) add(cli);
+  const attributes = [addLsattr, addChattr, addGetfattr, addSetfattr];
+  for (const add of [...commands, ...attributes, addCheck, addCompare]) add(cli);
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;
@@ -70,10 +75,13 @@ function footer(style: Style): string {
   const codes = ExitCodeHelp.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`);
   return `
 ${style("bold", "Examples:")}
-  xip mkfs plain disk.img --size 64M -o unwritten=zero
+  xip mkfs ext4 disk.img --size 64M --label work
+  xip info disk.img
   xip copy-in disk.img ./docs /
   xip ls -l disk.img /docs
+  xip stat disk.img /docs/README.md
   xip fiemap disk.img /docs/README.md
+  xip chattr disk.img +i /docs/README.md
   xip check disk.img
   xip compare --quick
 

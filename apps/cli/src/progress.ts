@@ -53,3 +53,14 @@ export function startProgress(context: Context, label: string): Progress {
     },
   };
 }
+
+/** Devices from this size on may take longer than people like to see nothing. */
+const PATIENCE_BYTES = 2 ** 30;
+
+/** Says on a terminal what is going on, during work that cannot tell how far it is; wiped by `stop`. */
+export function startPatience(context: Context, what: string, size: number): { stop(): void } {
+  const { err } = context;
+  if (err.isTTY !== true || size < PATIENCE_BYTES) return { stop: () => {} };
+  err.write(`${what} ...`);
+  return { stop: () => void err.write("\r\u001b[K") };
+}

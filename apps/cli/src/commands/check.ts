@@ -5,7 +5,8 @@ import { examples, imageOptions, jsonOption } from "../command.ts";
 import { type Context, print, printJson, styleFor } from "../context.ts";
 import { EXIT_DAMAGED, EXIT_OK } from "../exit-codes.ts";
 import { withDevice } from "../image.ts";
-import { count } from "../text.ts";
+import { startPatience } from "../progress.ts";
+import { count, formatSize } from "../text.ts";
 
 interface CheckOptions {
   readonly type?: string;
@@ -25,11 +26,15 @@ export function addCheck(cli: Cli): void {
 
 async function check(context: Context, image: string, options: CheckOptions): Promise<number> {
   return withDevice(context, image, { write: false, type: options.type }, (opened) => {
-    const { findings, clean, inodesUsed, blocksUsed } = opened.personality.check(opened.device);
+    const { device, personality: design } = opened;
+    const what = `checking ${image}, ${formatSize(device.size)}`;
+    const patience = startPatience(context, what, device.size);
+    const { findings, clean, inodesUsed, blocksUsed } = design.check(device);
+    patience.stop();
     const sound = findings.length === 0;
     if (options.json === true) {
       const messages = findings.map((finding) => describeCorruption(finding));
-      const personality = opened.personality.name;
+      const personality = design.name;
       const result = { image, personality, sound, clean, inodesUsed, blocksUsed };
       printJson(context, { ...result, findings, messages });
       return sound ? EXIT_OK : EXIT_DAMAGED;

@@ -15,17 +15,23 @@ import { EXIT_OK } from "../exit-codes.ts";
 import { createImage, systemClock } from "../image.ts";
 import { known, personalityNamed } from "../personalities.ts";
 import { Problem, usage } from "../problem.ts";
+import { startPatience } from "../progress.ts";
 import { formatSize } from "../text.ts";
+import { headFacts, printFacts } from "./info.ts";
+import {
+  addShortForms,
+  DEFAULT_OPTIONS,
+  optionsHelp,
+  type ShortForms,
+  shortForms,
+} from "./mkfs-options.ts";
 
-interface MkfsOptions {
+interface MkfsOptions extends ShortForms {
   readonly size?: number;
   readonly options?: Record<string, string>;
   readonly force?: boolean;
   readonly json?: boolean;
 }
-
-/** The mkfs option of formats that keep mount options in the image. */
-const DEFAULT_OPTIONS = "defaultOptions";
 
 export function addMkfs(cli: Cli): void {
   const command = cli.program
@@ -37,18 +43,25 @@ export function addMkfs(cli: Cli): void {
     )
     .argument("<personality>", `kind of file system: ${known()}`)
     .argument("<image>", "image file to make")
-    .option("-s, --size <bytes>", "size of the device: 64M, 8G; files are sparse", sizeArgument)
-    .option("-o, --options <name=value,...>", "options of mkfs and mount", optionsArgument)
+    .option("-s, --size <size>", "of the device: 64M, 8G, 1T; files are sparse", sizeArgument)
+    .option(
+      "-o, --options <name=value,...>",
+      "options of mkfs and mount: see below",
+      optionsArgument,
+    )
     .option("-f, --force", "replace an image that holds something")
     .action((name: string, image: string, options: MkfsOptions) =>
       cli.run(mkfs(cli.context, name, image, options)),
     );
-  jsonOption(command);
+  jsonOption(addShortForms(command));
   examples(command, [
     "xip mkfs plain disk.img --size 64M",
     "xip mkfs plain disk.img --size 8G -o unwritten=zero,data=xip",
-    "xip mkfs ext4 disk.img --size 1G -o label=work,journalSize=64M",
+    "xip mkfs ext4 disk.img --size 1G --label work --journal-size 64M",
+    "xip mkfs ext4 disk.img --size 1G -O project,orphan_file,^resize_inode -N 100000",
+    "xip mkfs ext4 disk.img --size 1T -U 01234567-89ab-cdef-0123-456789abcdef -o alloc=first-fit",
   ]);
+  command.addHelpText("after", () => optionsHelp(cli.context.out.columns ?? 100));
 }
 
 async function mkfs(
@@ -58,8 +71,11 @@ async function mkfs(
   options: MkfsOptions,
 ): Promise<number> {
   const personality = personalityNamed(name);
-  const split = splitForMkfs(personality, options.options ?? {});
+  const short = shortForms(options);
+  const split = splitForMkfs(personality, { ...options.options, ...short });
   const { path, size } = await chooseTarget(context, image, options);
+  const patience = startPatience(context, `making ${image}, ${formatSize(size)}`, size);
+  let facts: ReturnType<Personality["describe"]> = [];
   // Made beside it and moved into its place: whatever goes wrong, what was there stays as it was.
   const making = `${path}.mkfs-${process.pid}`;
   try {
@@ -67,18 +83,24 @@ async function mkfs(
       personality.mkfs(device, { clock: systemClock, options: split.mkfs });
       // Proves that the stored options can be mounted with, before anybody relies on them.
       mount(personality, device, { ro: "1" });
+      facts = personality.describe(device);
     });
     renameSync(making, path);
   } catch (error) {
     rmSync(making, { force: true });
     throw error;
+  } finally {
+    patience.stop();
   }
   const { defaults } = split;
   if (options.json === true) {
-    printJson(context, { image, personality: personality.name, size, defaultOptions: defaults });
+    const described = Object.fromEntries(facts);
+    const { name: kind } = personality;
+    printJson(context, { image, personality: kind, size, defaultOptions: defaults, described });
   } else {
     const stored = defaults === "" ? "" : `; mounts start from ${defaults}`;
     print(context, `${image}: ${personality.name}, ${formatSize(size)}${stored}`);
+    printFacts(context, headFacts(facts), "  ");
   }
   return EXIT_OK;
 }
