@@ -237,6 +237,7 @@ export interface Personality {
   mount(device: PmemDevice, context: MountContext): FileSystem;
   /** Full fsck that only reads. Bounded on any input; never throws on a bad image. */
   check(device: PmemDevice): CheckReport;
-  /** A few facts for people: superblock fields and counts, in print order. */
+  /** A few facts for people, in print order; labels with a dot ("superblock.magic") are fields of
+   * structures, for those who ask for them. */
   describe(device: PmemDevice): ReadonlyArray<readonly [label: string, value: string]>;
 }

@@ -15,11 +15,13 @@ export function probe(device: PmemDevice): boolean {
   return readOr(0, () => SUPERBLOCK.magic.get(viewOf(device), SUPERBLOCK_AT)) === EXT4_MAGIC;
 }
 
-/** A few facts, then every field of the superblock. */
+/** A few facts, then every field of the superblock as "superblock.field". */
 export function describeImage(device: PmemDevice): readonly Fact[] {
   const view = viewOf(device);
   const at = SUPERBLOCK_AT;
-  const fields = describe(SUPERBLOCK, view, at).filter(([name]) => name !== "reserved");
+  const fields = describe(SUPERBLOCK, view, at)
+    .filter(([name]) => name !== "reserved")
+    .map(([name, value]) => [`superblock.${name}`, value] as const);
   return [...factsOf(new Geometry(view, at), view, at), ...fields];
 }
 
@@ -32,17 +34,21 @@ function factsOf(geometry: Geometry, view: DataView, at: number): Fact[] {
     ...f.featureNames(roCompat, f.RoCompatNames),
   ];
   const free = s.freeBlocksLo.get(view, at) + highOf(geometry, s.freeBlocksHi.get(view, at));
+  const groups = groupCount === 1 ? "1 group" : `${groupCount} groups`;
   return [
     ["volume name", s.volumeName.get(view, at)],
     ["volume uuid", formatUuid(geometry.uuid)],
     ["features", features.join(" ")],
     ["file system state", stateOf(view, at)],
-    ["size", `${blockCount} blocks of ${blockSize} bytes, in ${groupCount} groups`],
-    ["free blocks", `${free}, when it was last unmounted`],
+    ["size", `${blockCount} blocks of ${blockSize} bytes, in ${groups}`],
+    ["free blocks", `${free} when it was last unmounted`],
     ["reserved for root", `${geometry.reservedBlocks} blocks`],
     ["inodes", `${geometry.inodeCount} of ${geometry.inodeSize} bytes`],
-    ["free inodes", `${s.freeInodes.get(view, at)}, when it was last unmounted`],
-    ["journal", geometry.hasJournal ? `inode ${geometry.journalIno}` : "none"],
+    ["free inodes", `${s.freeInodes.get(view, at)} when it was last unmounted`],
+    ["journal", geometry.hasJournal ? journalOf(geometry, view, at) : "none"],
+    ["made", dateOf(s.mkfsTime.get(view, at), s.mkfsTimeHi.get(view, at))],
+    ["last written", dateOf(s.wtime.get(view, at), s.wtimeHi.get(view, at))],
+    ["mounted since check", `${s.mntCount.get(view, at)} times`],
     ["mount options", s.mountOpts.get(view, at)],
   ];
 }
@@ -55,6 +61,18 @@ function stateOf(view: DataView, at: number): string {
   if ((state & STATE_ERROR) !== 0) words.push("with errors");
   return words.join(", ");
 }
+
+/** Its size is told by the copy of its inode's map that mke2fs keeps: the last two words are i_size. */
+function journalOf(geometry: Geometry, view: DataView, at: number): string {
+  const inode = `inode ${geometry.journalIno}`;
+  if (SUPERBLOCK.journalBackupType.get(view, at) !== 1) return inode;
+  const copy = SUPERBLOCK.journalBlocks.get(view, at);
+  const size = new DataView(copy.buffer, copy.byteOffset).getUint32(copy.length - 4, true);
+  return `${inode}, ${size / geometry.blockSize} blocks`;
+}
+
+const dateOf = (low: number, high: number): string =>
+  new Date((high * 2 ** 32 + low) * 1000).toISOString();
 
 const highOf = (geometry: Geometry, high: number): number =>
   (geometry.incompat & f.INCOMPAT_64BIT) === 0 ? 0 : high * 2 ** 32;

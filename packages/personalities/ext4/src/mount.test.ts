@@ -118,8 +118,9 @@ test("a description begins with what people ask for", () => {
   expect(facts.get("volume name")).toBe("work");
   expect(facts.get("features")).toContain("has_journal");
   expect(facts.get("file system state")).toBe("clean");
-  expect(facts.get("size")).toBe("4096 blocks of 4096 bytes, in 1 groups");
-  expect(facts.get("inodesCount")).toBe("4096");
+  expect(facts.get("size")).toBe("4096 blocks of 4096 bytes, in 1 group");
+  expect(facts.get("journal")).toBe("inode 8, 1024 blocks");
+  expect(facts.get("superblock.inodesCount")).toBe("4096");
 });
 
 test("an image in use says so, and a mount counts", ({ skip }) => {

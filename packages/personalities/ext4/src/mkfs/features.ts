@@ -61,11 +61,11 @@ function change(features: Features, name: string): void {
   const off = name.startsWith("^");
   const plain = off ? name.slice(1) : name;
   const found = Object.hasOwn(KNOWN, plain) ? KNOWN[plain] : undefined;
-  if (found === undefined && plain !== "none") {
+  if (found === undefined) {
     const known = Object.keys(KNOWN).join(", ");
     throw new OptionError(`mkfs of ext4 does not make '${plain}'; it knows ${known}`);
   }
-  const [word, bit] = found!;
+  const [word, bit] = found;
   features[word] = off ? features[word] & ~bit : features[word] | bit;
 }
 
