@@ -104,7 +104,7 @@ export class ExtentTree extends FileMap {
   }
 
   private get depth(): number {
-    return depthOf(rootOf(this.volume, this.inode));
+    return this.treeBlocks === 0 ? 0 : depthOf(rootOf(this.volume, this.inode));
   }
 
   runMax(): number {

@@ -218,7 +218,8 @@ export function removeRange(
   const { inode, volume } = map;
   for (let stop = end; ;) {
     const from = pieceStart(map, first, stop, extraCredits);
-    const credits = removeCredits(map, from, stop) + extraCredits;
+    // The caller's handle has them.
+    const credits = volume.journal.running ? 0 : removeCredits(map, from, stop) + extraCredits;
     changeBlocks(volume, inode, credits, () => {
       freeRange(map, from, stop);
       if (from === first) finish();

@@ -208,14 +208,14 @@ function nextLeafKey(path: readonly Level[]): number {
  */
 export function removeRun(tree: TreeContext, first: number, end: number): void {
   const { inode, volume } = tree;
-  splitAround(tree, first, end);
+  if (first > 0) splitAround(tree, first, end);
   for (let at = first; at < end;) {
     const path = pathTo(volume, inode, at);
     const next = nextLeafKey(path);
     if (removeFromLeaf(tree, path, at, end) || next < 0) break;
     at = next;
   }
-  shrinkRoot(tree, rootOf(volume, inode));
+  if (tree.treeBlocks > 0) shrinkRoot(tree, rootOf(volume, inode));
 }
 
 /** Where [first, end) is inside of one extent: cut it at `end`, the rest is trimmed then. */
@@ -253,6 +253,8 @@ function removeFromLeaf(tree: TreeContext, path: Level[], first: number, end: nu
 
 /** Leaves that hold some of [first, end), or that an extent there would go to. */
 export function leavesIn(tree: TreeContext, first: number, end: number): number {
+  // The root is the leaf.
+  if (tree.treeBlocks === 0) return first < end ? 1 : 0;
   let leaves = 0;
   for (let at = first; at >= 0 && at < end; leaves++) {
     at = nextLeafKey(pathTo(tree.volume, tree.inode, at));
