@@ -7,7 +7,7 @@
 import { assert, isDirectory, isRegular, isSymlink, PURPOSE_ZEROING } from "@xiplab/core";
 import type { Ino } from "@xiplab/core";
 import { creditsForTruncate, fileMap, truncateBlocks } from "./file-map.ts";
-import { clearInode, readInode } from "./inode-io.ts";
+import { clearInode, readInode, writeInode } from "./inode-io.ts";
 import type { Ext4Inode } from "./inode.ts";
 import { addOrphan, loadOrphanList, ORPHAN_CREDITS, requireOrphan } from "./orphan.ts";
 import { removeOrphan, setPresent } from "./orphan.ts";
@@ -32,7 +32,10 @@ export function freeInode(volume: Volume, inode: Ext4Inode): void {
     });
     return;
   }
-  journal.run(ORPHAN_CREDITS, () => addOrphan(volume, inode));
+  journal.run(ORPHAN_CREDITS, () => {
+    addOrphan(volume, inode);
+    writeInode(volume, inode, false);
+  });
   truncateBlocks(volume, inode, 0);
   journal.run(FREE_CREDITS, () => freeRecord(volume, inode));
 }
@@ -87,7 +90,8 @@ export function processOrphans(volume: Volume, inodes: readonly Ext4Inode[]): vo
  * linked beyond the end of the file (indirect.ts). Nobody uses their inodes any more.
  */
 export function settleOrphans(volume: Volume): void {
-  const { orphans } = volume;
+  const { journal, orphans } = volume;
+  journal.run(orphans.credits, () => orphans.run());
   const inos = [...orphans.nextOf.keys(), ...(orphans.file?.slotOf.keys() ?? [])];
   for (const ino of inos) {
     const inode = readInode(volume, ino as Ino, true);

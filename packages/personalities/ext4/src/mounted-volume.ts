@@ -27,7 +27,7 @@ export class Ext4Volume implements Volume {
   readonly groups: GroupTable;
   readonly balloc: BlockAllocator;
   readonly ialloc: InodeAllocator;
-  readonly orphans = new Orphans();
+  readonly orphans = new Orphans(this);
   readonly xattrBlocks = new XattrBlocks();
   privileged = true;
 
@@ -53,6 +53,7 @@ export class Ext4Volume implements Volume {
       commitIntervalSec: options.commitIntervalSec,
       readOnly: context.readOnly,
     });
+    this.journal.putOff = this.orphans;
     this.groups = new GroupTable(device, geometry, this.buffers, this.journal);
     this.balloc = createBlockAllocator(this, this.groups);
     this.ialloc = new OrlovAllocator(this.groups, this.journal);

@@ -133,12 +133,50 @@ function fill(image: Ext4FileSystem, mapping: Mapping, length: number): void {
   image.xipConvert(mapping, 0, length, length as FileByte);
 }
 
+describe.each(KINDS)("before the commit: %o", (options) => {
+  test("nothing is on the medium of one that is gone by then", () => {
+    const image = openImage(emptyImage(16, options));
+    const { buffers, journal, orphans } = image.volume;
+    journal.commit();
+    const inode = unnamed(image, 1);
+    expect([inode.orphan, orphans.count, orphans.waiting.size]).toEqual([true, 1, 1]);
+    image.evict(inode);
+    expect([orphans.count, orphans.credits]).toEqual([0, 0]);
+    expect(superBuffer(buffers).tid).not.toBe(journal.tid);
+    journal.commit();
+    expect([listOf(image), orphans.present]).toEqual([[], false]);
+  });
+
+  test("those that wait come to the medium with it, and leave as any", () => {
+    const image = openImage(emptyImage(16, options));
+    const { journal, orphans } = image.volume;
+    const inodes = [unnamed(image, 1), unnamed(image, 0)];
+    expect([orphans.count, orphans.credits]).toEqual([2, options.features === undefined ? 1 : 3]);
+    journal.commit();
+    expect([orphans.count, orphans.waiting.size, orphans.credits]).toEqual([2, 0, 0]);
+    for (const inode of inodes) image.evict(inode);
+    expect(orphans.count).toBe(0);
+    image.unmount();
+  });
+
+  test("a handle finds room beside them, in a transaction that is full", () => {
+    const image = openImage(emptyImage(16, options));
+    const { journal, orphans } = image.volume;
+    unnamed(image, 1);
+    const { tid } = journal;
+    const taken = journal.creditsMax - orphans.credits;
+    journal.run(taken, () => {});
+    expect([journal.tid, orphans.waiting.size]).toEqual([tid + 1, 0]);
+  });
+});
+
 describe("the list", () => {
   test("gives up its first, last and middle inode", ({ skip }) => {
     requireOracle(["e2fsck"], skip);
     const image = openImage(emptyImage(16));
     const [a, b, c, d, e] = Array.from({ length: 5 }, () => unnamed(image, 1));
     const inos = (...inodes: (Ext4Inode | undefined)[]): number[] => inodes.map((one) => one!.ino);
+    image.sync();
     expect(listOf(image)).toEqual(inos(e, d, c, b, a));
     image.evict(c!);
     expect(listOf(image)).toEqual(inos(e, d, b, a));
@@ -158,6 +196,7 @@ describe("the list", () => {
     for (const next of Object.values(target)) {
       const image = openImage(emptyImage(16));
       const inode = unnamed(image, 1);
+      image.sync();
       image.volume.journal.run(1, () => {
         const { buffer, at } = writableSlotOf(image.volume, inode.ino);
         INODE.dtime.set(buffer.view, buffer.at + at, next === 0 ? inode.ino : next);
@@ -192,9 +231,11 @@ test("when the orphan file is full the list takes over", ({ skip }) => {
   orphans.file = new OrphanFile(geometry, image.iget(geometry.orphanFileIno), one);
   const perBlock = (1024 - 8) / 4;
   const inodes = Array.from({ length: perBlock + 5 }, () => unnamed(image, 0));
+  image.sync();
   expect([orphans.file.slotOf.size, orphans.nextOf.size]).toEqual([perBlock, 5]);
   image.evict(inodes[3]!);
   const late = unnamed(image, 2);
+  image.sync();
   expect(orphans.file.slotOf.has(late.ino)).toBe(true);
   const again = openImage(cut(image));
   expect(again.statfs()).toEqual(before);

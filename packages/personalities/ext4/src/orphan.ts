@@ -6,7 +6,12 @@
  *   file   a hidden file of inode numbers (feature orphan_file), which many can join without a
  *          common word; the list serves when it is full
  *
- * Invariants: `Ext4Inode.orphan` says whether the inode is on one of the two; nobody is on both.
+ * Most orphans are so for a moment: the last name goes, and the inode is freed in the next handle. So
+ * an orphan of the running transaction waits in memory, and only the commit puts it on the medium
+ * (`PutOff`): what a commit makes durable always has all of them.
+ *
+ * Invariants: `Ext4Inode.orphan` says whether the inode waits, or is on one of the two; nobody is in
+ * two of these places.
  */
 import { assert, verify } from "@xiplab/core";
 import { INODE } from "./format/inode.ts";
@@ -14,16 +19,20 @@ import { RO_COMPAT_ORPHAN_PRESENT } from "./format/features.ts";
 import { SUPERBLOCK } from "./format/superblock.ts";
 import { slotOf, writableSlotOf } from "./inode-io.ts";
 import type { Ext4Inode } from "./inode.ts";
+import type { PutOff } from "./journal/transactions.ts";
 import type { OrphanFile } from "./orphan-file.ts";
 import { superBuffer } from "./super-buffer.ts";
 import type { Volume } from "./volume.ts";
 
-/** Blocks that `addOrphan` or `removeOrphan` may change: superblock, own record, a neighbour's, and
- * a block of the orphan file. */
+/** Blocks that `removeOrphan` may change, and `addOrphan` with the commit: superblock, own record, a
+ * neighbour's, and a block of the orphan file. */
 export const ORPHAN_CREDITS = 4;
 
 /** What a mount keeps of its orphans. */
-export class Orphans {
+export class Orphans implements PutOff {
+  private readonly volume: Volume;
+  /** Of the running transaction, not on the medium yet; their records are in the transaction. */
+  readonly waiting = new Set<Ext4Inode>();
   /** First of the list, or 0. */
   head = 0;
   /** The list both ways; 0 at its ends. */
@@ -34,17 +43,42 @@ export class Orphans {
   /** The superblock says that the file has orphans. */
   present = false;
 
+  constructor(volume: Volume) {
+    this.volume = volume;
+  }
+
   get count(): number {
-    return this.nextOf.size + (this.file?.slotOf.size ?? 0);
+    return this.waiting.size + this.nextOf.size + (this.file?.slotOf.size ?? 0);
+  }
+
+  /** The superblock, and blocks of the file. HOT. */
+  get credits(): number {
+    const { size } = this.waiting;
+    if (size === 0) return 0;
+    return 1 + (this.file === null ? 0 : Math.min(size, this.file.blocks.length));
+  }
+
+  /** Put those that wait on the medium. Inside a handle, or as a part of the commit. */
+  run(): void {
+    for (const inode of this.waiting) listOrphan(this.volume, inode);
+    this.waiting.clear();
   }
 }
 
-/** Remember the inode for the next mount, unless it is already. Inside a handle. */
+/**
+ * Have the inode be remembered for the next mount, unless it is already. Inside a handle, which also
+ * writes the inode's record. HOT.
+ */
 export function addOrphan(volume: Volume, inode: Ext4Inode): void {
   assert(volume.journal.running, "orphans are made inside handles");
   if (inode.orphan) return;
-  const { orphans } = volume;
   inode.orphan = true;
+  volume.orphans.waiting.add(inode);
+}
+
+function listOrphan(volume: Volume, inode: Ext4Inode): void {
+  const { orphans } = volume;
+  assert(inode.orphan, "who waits is an orphan");
   if (orphans.file !== null && orphans.file.add(volume, inode.ino)) {
     if (!orphans.present) setPresent(volume, true);
     return;
@@ -56,12 +90,13 @@ export function addOrphan(volume: Volume, inode: Ext4Inode): void {
   setHead(volume, inode.ino);
 }
 
-/** The inode is whole again, or freed in the same handle. Inside a handle. */
+/** The inode is whole again, or freed in the same handle. Inside a handle. HOT. */
 export function removeOrphan(volume: Volume, inode: Ext4Inode): void {
   assert(volume.journal.running, "orphans end inside handles");
   if (!inode.orphan) return;
   const { orphans } = volume;
   inode.orphan = false;
+  if (orphans.waiting.delete(inode)) return;
   const { ino } = inode;
   if (orphans.file !== null && orphans.file.remove(volume, ino)) return;
   const next = orphans.nextOf.get(ino);

@@ -130,7 +130,7 @@ export class Journal extends Transactions {
 
   protected makeRoom(credits: number): void {
     assert(credits <= this.creditsMax, "a handle fits into a transaction");
-    if (this.dirty.length + credits > this.creditsMax) this.commit();
+    if (this.blocks + credits > this.creditsMax) this.commit();
     else if ((++this.handles & (HANDLES_PER_LOOK - 1)) === 0) this.commitByAge();
   }
 

@@ -13,11 +13,21 @@ import type { Buffer, Buffers, WriteAccess } from "../buffers.ts";
 /** Called when the running transaction is durable: what it freed may be used again. */
 export type AfterCommit = () => void;
 
+/** Work that waits for the commit, because it often turns out to be needless before. */
+export interface PutOff {
+  /** Blocks that `run` changes at most, beyond those of the transaction. HOT. */
+  readonly credits: number;
+  /** Do it: the transaction is about to be written. As in a handle. */
+  run(): void;
+}
+
 export abstract class Transactions implements WriteAccess {
   /** Number of the running transaction; grows by 1 with each that is written, never 0. */
   tid = 1;
   /** Set after an error in the middle of a change: nothing is written any more. */
   aborted: Error | null = null;
+  /** Set once, by whoever builds the mount. */
+  putOff: PutOff | null = null;
   protected readonly buffers: Buffers;
   protected readonly counters: FsCounters;
   /**
@@ -88,8 +98,9 @@ export abstract class Transactions implements WriteAccess {
     assert(this.depth === 0, "a transaction commits between handles");
     if (this.aborted !== null) throw new FsError("EROFS");
     if (!this.pending) return;
-    this.leaveOut();
     try {
+      this.finish();
+      this.leaveOut();
       this.stamp();
       if (this.writeTransaction()) {
         this.counters.transactions++;
@@ -144,6 +155,21 @@ export abstract class Transactions implements WriteAccess {
   protected abstract joined(buffer: Buffer): void;
   /** A block is freed. */
   protected abstract forgotten(buffer: Buffer): void;
+
+  /** Blocks that the running transaction has, and will have. */
+  protected get blocks(): number {
+    return this.dirty.length + (this.putOff === null ? 0 : this.putOff.credits);
+  }
+
+  private finish(): void {
+    if (this.putOff === null) return;
+    this.depth++;
+    try {
+      this.putOff.run();
+    } finally {
+      this.depth--;
+    }
+  }
 
   private leaveOut(): void {
     const { dirty, tid } = this;

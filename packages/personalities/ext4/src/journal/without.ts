@@ -16,7 +16,7 @@ export class WithoutJournal extends Transactions {
   }
 
   protected makeRoom(credits: number): void {
-    if (this.dirty.length + credits > BLOCKS_MAX) this.commit();
+    if (this.blocks + credits > BLOCKS_MAX) this.commit();
   }
 
   protected writeTransaction(): boolean {
