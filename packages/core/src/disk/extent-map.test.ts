@@ -74,7 +74,9 @@ test.each([1, 2, 3, 4, 5])("random edits, seed=%i", (seed) => {
       }
       case 3: {
         map.remove(first, end);
-        map.shift(end, first - end);
+        const cut = end + random(BLOCKS - end + 1);
+        if (cut > end) map.shift(end, first - end, cut);
+        map.shift(cut, first - end);
         naive = [...naive.slice(0, first), ...naive.slice(end), ...range.map(() => 0)];
         break;
       }
@@ -84,7 +86,9 @@ test.each([1, 2, 3, 4, 5])("random edits, seed=%i", (seed) => {
           throwsEfbig(() => map.shift(first, end - first));
           break;
         }
-        map.shift(first, end - first);
+        const cut = first + random(BLOCKS - first + 1);
+        map.shift(cut, end - first);
+        map.shift(first, end - first, cut);
         naive = [...naive.slice(0, first), ...range.map(() => 0), ...naive.slice(first)];
         naive.length = BLOCKS;
         break;

@@ -127,16 +127,17 @@ export class ExtentMap {
     this.join(from, to);
   }
 
-  /** Move everything from `first` on by `by` blocks, into a hole. @throws FsError EFBIG */
-  shift(first: number, by: number): void {
+  /** Move what is in [first, end) by `by` blocks, into a hole. @throws FsError EFBIG */
+  shift(first: number, by: number, end: number = this.lblkMax): void {
     const last = this.list.at(-1);
-    const end = last === undefined ? 0 : last.lblk + last.length;
-    if (end > first && end + by > this.lblkMax) {
+    const stop = last === undefined ? 0 : Math.min(last.lblk + last.length, end);
+    if (stop > first && stop + by > this.lblkMax) {
       throw new FsError("EFBIG", "blocks behind the end of the file would not fit");
     }
     const from = this.split(first);
-    for (let index = from; index < this.list.length; index++) this.list[index]!.lblk += by;
-    this.join(from, this.list.length);
+    const to = this.split(end);
+    for (let index = from; index < to; index++) this.list[index]!.lblk += by;
+    this.join(from, to);
   }
 
   /** Forget what changed: the medium has it. */

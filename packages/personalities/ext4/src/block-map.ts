@@ -91,10 +91,17 @@ export abstract class FileMap extends ExtentMap {
   /** Make every written block of [first, end) unwritten. @throws FsError ENOSPC: nothing changed */
   abstract makeUnwritten(first: number, end: number): void;
 
+  /** See that no entry of the tree has `lblk` inside. @throws FsError ENOSPC: nothing changed */
+  abstract cutAt(lblk: number): void;
+  /** Where one may cut [first, LBLK_MAX) to move it in pieces, sorted. */
+  abstract shiftCuts(first: number): number[];
   /** Blocks of the tree that one `shiftBlocks` changes at most. */
-  abstract shiftCredits(first: number): number;
-  /** Move everything from `first` on by `by` blocks, into a hole. @throws FsError ENOSPC, EFBIG */
-  abstract shiftBlocks(first: number, by: number): void;
+  abstract shiftCredits(first: number, end: number): number;
+  /**
+   * Move [first, end) by `by` blocks, into a hole; `end` is one of `shiftCuts` or LBLK_MAX.
+   * @throws FsError ENOSPC, EFBIG: nothing changed
+   */
+  abstract shiftBlocks(first: number, end: number, by: number): void;
 
   /** Blocks that one `replaceBlocks` changes at most. */
   abstract replaceCredits(first: number, runs: readonly BlockRun[]): number;

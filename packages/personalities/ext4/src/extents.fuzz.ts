@@ -125,12 +125,18 @@ function remove(bench: Bench, first: number, end: number): void {
   model.fill(0, first, end);
 }
 
-function shift(bench: Bench, first: number, by: number): void {
+function shift(bench: Bench, first: number, by: number, piecewise: boolean): void {
   const { base, map, model } = bench;
   const from = by < 0 ? first + by : BLOCKS - by;
   remove(bench, from, from + Math.abs(by));
-  const credits = map.shiftCredits(base + first) + 1;
-  edit(bench, credits, () => map.shiftBlocks(base + first, by));
+  const start = base + first;
+  // All in one, or leaf by leaf, from where there is room.
+  if (piecewise) edit(bench, map.insertCredits() + 1, () => map.cutAt(start));
+  const cuts = [start, ...(piecewise ? map.shiftCuts(start) : []), LBLK_MAX];
+  const pieces = cuts.slice(1).map((to, index) => [cuts[index]!, to] as const);
+  for (const [piece, to] of by > 0 ? pieces.toReversed() : pieces) {
+    edit(bench, map.shiftCredits(piece, to) + 1, () => map.shiftBlocks(piece, to, by));
+  }
   const hole = Array<number>(Math.abs(by)).fill(0);
   if (by < 0) model.push(...hole);
   model.splice(from, Math.abs(by));
@@ -170,7 +176,10 @@ function editOnce(bench: Bench, random: Random, hasStates: boolean): void {
   else if (kind < 6) replace(bench, first, end);
   else if (kind < 9) convert(bench, first, end, false);
   else if (kind < 11) convert(bench, first, end, true);
-  else shift(bench, first + 20, random(2) === 0 ? -(1 + random(10)) : 1 + random(10));
+  else {
+    const by = random(2) === 0 ? -(1 + random(10)) : 1 + random(10);
+    shift(bench, first + 20, by, random(2) === 0);
+  }
   if (random(400) === 0) remove(bench, 0, LBLK_MAX);
 }
 

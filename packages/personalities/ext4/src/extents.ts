@@ -16,7 +16,14 @@ import {
 import { childOf, depthOf, entriesOf, entryAt, keyOf, type Level } from "./extents/nodes.ts";
 import { maxOf, pathTo, rootOf, verifyHeader } from "./extents/nodes.ts";
 import { extentOf, flip, insertRun, pathToMapped, removeRun } from "./extents/tree.ts";
-import { leavesIn, shiftRun, splitAt, type TreeExtent, trimEntry } from "./extents/tree.ts";
+import {
+  leafStartsBehind,
+  leavesIn,
+  shiftRun,
+  splitAt,
+  type TreeExtent,
+  trimEntry,
+} from "./extents/tree.ts";
 import * as f from "./format/extent.ts";
 import type { Ext4Inode } from "./inode.ts";
 import type { BlockRun, Volume } from "./volume.ts";
@@ -314,19 +321,28 @@ export class ExtentTree extends FileMap {
     this.convert(first, end, true);
   }
 
-  shiftCredits(first: number): number {
-    return 2 * this.insertCredits() + leavesIn(this.tree, first, LBLK_MAX) * 2 + this.depth;
+  cutAt(lblk: number): void {
+    splitAt(this.tree, lblk);
+    releaseSpares(this.tree);
   }
 
-  shiftBlocks(first: number, by: number): void {
+  shiftCuts(first: number): number[] {
+    return leafStartsBehind(this.tree, first);
+  }
+
+  shiftCredits(first: number, end: number): number {
+    // Index nodes stand above some leaf each, or on the way to the first.
+    return 2 * this.insertCredits() + leavesIn(this.tree, first, end) * 2 + this.depth;
+  }
+
+  shiftBlocks(first: number, end: number, by: number): void {
     const last = this.list.at(-1);
-    const end = last === undefined ? 0 : last.lblk + last.length;
-    if (end <= first) return;
-    if (end + by > LBLK_MAX) throw new FsError("EFBIG", "blocks behind the end would not fit");
-    splitAt(this.tree, first);
-    releaseSpares(this.tree);
-    shiftRun(this.tree, first, by);
-    this.shift(first, by);
+    const stop = last === undefined ? 0 : Math.min(last.lblk + last.length, end);
+    if (stop <= first) return;
+    if (stop + by > LBLK_MAX) throw new FsError("EFBIG", "blocks behind the end would not fit");
+    this.cutAt(first);
+    shiftRun(this.tree, first, end, by);
+    this.shift(first, by, end);
   }
 
   replaceCredits(first: number, runs: readonly BlockRun[]): number {

@@ -290,6 +290,12 @@ export class IndirectTree extends FileMap {
     throw new FsError("EOPNOTSUPP", "files without extents have no unwritten blocks");
   }
 
+  cutAt(): void {}
+
+  shiftCuts(): number[] {
+    return [];
+  }
+
   shiftCredits(): number {
     return 0;
   }

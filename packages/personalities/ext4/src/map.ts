@@ -16,6 +16,20 @@
  * memory alone until the size comes (`FileMap.aheadFrom`). Files without an unwritten state are
  * orphans meanwhile, which the next mount cuts off at their size.
  *
+ * What one transaction cannot take goes in several. Each leaves a sound file, and a power cut
+ * between two of them one that is half way:
+ *
+ *   truncate          has the new size: the inode is an orphan meanwhile, and the mount goes on
+ *   conversions       the front of the range is written, and the size goes as far as that
+ *   PUNCH_HOLE        the back of the range is a hole
+ *   ZERO_RANGE        the front of the range reads as zeros
+ *   COLLAPSE_RANGE    has the old size. The back of the range, or all of it, is a hole, which may
+ *                     have moved on: what is before it is in its new place, the rest in its old one
+ *   INSERT_RANGE      has the new size. The hole has not come to its place yet: what is behind it is
+ *                     in its new place, what is before it in its old one
+ *
+ * So it is in Linux, which moves leaf by leaf too. A small file is moved in one piece.
+ *
  * With data=writeback (`ordered` off) and delayed allocation, holes inside the file get written
  * blocks at once, as the kernel gives them without dioread_nolock: a power cut between a commit and
  * the copy shows what the medium held there before. This is the mode's known hazard. Where blocks
@@ -31,7 +45,7 @@ import { FALLOC_FL_PUNCH_HOLE, FALLOC_FL_UNSHARE_RANGE, FALLOC_FL_ZERO_RANGE } f
 import { assert, type DevByte, FsError, GXM_ALLOC, GXM_CREATE, GXM_HINT } from "@xiplab/core";
 import { GXM_ZERO, type Mapping, PURPOSE_ZEROING, XIP_FRESH, XIP_HOLE } from "@xiplab/core";
 import { XIP_UNWRITTEN, XIP_WRITTEN, type XipOutcome, type XipRange } from "@xiplab/core";
-import { type ConvertOptions, type FileMap, LBLK_MAX } from "./block-map.ts";
+import { type ConvertOptions, type FileMap, LBLK_MAX, type LblkRange } from "./block-map.ts";
 import {
   blockRequest,
   changeBlocks,
@@ -235,8 +249,12 @@ export function xipConvert(
 }
 
 /** Where a piece of [first, end) ends that one handle can convert. */
-function convertEnd(map: FileMap, first: number, end: number): number {
-  const budget = map.volume.journal.creditsMax / 2;
+function convertEnd(
+  map: FileMap,
+  first: number,
+  end: number,
+  budget: number = map.volume.journal.creditsMax / 2,
+): number {
   let stop = end;
   while (stop - first > 1 && map.convertCredits(first, stop) > budget) {
     stop = first + Math.ceil((stop - first) / 2);
@@ -246,6 +264,7 @@ function convertEnd(map: FileMap, first: number, end: number): number {
 
 function convertPiece(map: FileMap, first: number, end: number, newSize: number): void {
   const { inode, volume } = map;
+  catchUpInPieces(map, newSize);
   const options: ConvertOptions = { endLblk: blocksOf(volume, newSize), zeroout: false };
   const ahead = aheadEnd(map, options.endLblk);
   const own = first < end ? map.convertCredits(first, end) : 0;
@@ -266,6 +285,25 @@ const aheadEnd = (map: FileMap, endLblk: number): number =>
 
 const aheadCredits = (map: FileMap, end: number): number =>
   map.aheadFrom < end ? map.convertCredits(map.aheadFrom, end) : 0;
+
+/** Before `newSize` is published: what of the blocks ahead of the tree one handle cannot take
+ * along goes in handles of its own, each with the part of the size that it covers. */
+function catchUpInPieces(map: FileMap, newSize: number): void {
+  const { inode, volume } = map;
+  const end = blocksOf(volume, newSize);
+  const budget = volume.journal.creditsMax / 4;
+  while (aheadCredits(map, end) > budget) {
+    const from = map.aheadFrom;
+    const stop = convertEnd(map, from, end, budget);
+    if (stop === end) return;
+    const size = Math.max(inode.diskSize, stop * volume.geometry.blockSize);
+    const options: ConvertOptions = { endLblk: stop, zeroout: false };
+    changeBlocks(volume, inode, aheadCredits(map, stop) + INODE_CREDITS, () =>
+      publish(map, size, stop, options),
+    );
+    assert(map.aheadFrom >= stop, "each piece brings the tree further");
+  }
+}
 
 /** The size, and the tree's part of what it covers, in the handle that runs. */
 function publish(map: FileMap, newSize: number, ahead: number, options: ConvertOptions): void {
@@ -320,6 +358,7 @@ export function xipSwap(
   }));
   const blocks = runs.reduce((sum, { length }) => sum + length, 0);
   const options: ConvertOptions = { endLblk: blocksOf(volume, newSize), zeroout: false };
+  catchUpInPieces(map, newSize);
   const ahead = aheadEnd(map, options.endLblk);
   const credits =
     map.replaceCredits(first, runs) +
@@ -395,11 +434,7 @@ export function fallocate(
     allocateRange(map, first, end, size);
   } else if (kind === FALLOC_FL_ZERO_RANGE) {
     allocateRange(map, first, end, inode.diskSize);
-    const credits = map.convertCredits(first, end) + INODE_CREDITS;
-    changeBlocks(volume, inode, credits, () => {
-      map.makeUnwritten(first, end);
-      writeInode(volume, inode);
-    });
+    clearRange(map, first, end);
   } else if (kind === FALLOC_FL_COLLAPSE_RANGE) collapse(map, first, end, inode.size - length);
   else if (kind === FALLOC_FL_INSERT_RANGE) insertHole(map, first, end, inode.size + length);
   else {
@@ -446,27 +481,92 @@ function allocatePiece(map: FileMap, first: number, end: number): number {
   });
 }
 
-/** Remove [first, end) and move what is behind it there, in one transaction. */
-function collapse(map: FileMap, first: number, end: number, size: number): void {
+/** All blocks of [first, end) become unwritten, in as many handles as it takes. */
+function clearRange(map: FileMap, first: number, end: number): void {
   const { inode, volume } = map;
-  // What one transaction cannot free goes before, as a hole.
-  const from = pieceStart(map, first, end, map.shiftCredits(end) + INODE_CREDITS);
-  if (from > first) removeRange(map, first, end, 0, () => {});
-  const credits = removeCredits(map, first, end) + map.shiftCredits(end) + INODE_CREDITS;
-  changeBlocks(volume, inode, credits, () => {
-    freeRange(map, first, end);
-    map.shiftBlocks(end, first - end);
-    inode.resize(size);
-    writeInode(volume, inode);
-  });
+  for (let at = first; at < end;) {
+    const from = at;
+    const stop = convertEnd(map, from, end);
+    changeBlocks(volume, inode, map.convertCredits(from, stop) + INODE_CREDITS, () => {
+      map.makeUnwritten(from, stop);
+      writeInode(volume, inode);
+    });
+    at = stop;
+  }
 }
 
-/** Move what is at and behind `first` to `end`. */
+/** Remove [first, end) and move what is behind it there: in one handle, or else in pieces. */
+function collapse(map: FileMap, first: number, end: number, size: number): void {
+  const { inode, volume } = map;
+  const by = first - end;
+  const credits = removeCredits(map, first, end) + shiftCredits(map, end, LBLK_MAX);
+  if (credits <= volume.journal.creditsMax / 2) {
+    changeBlocks(volume, inode, credits, () => {
+      freeRange(map, first, end);
+      map.shiftBlocks(end, LBLK_MAX, by);
+      inode.resize(size);
+      writeInode(volume, inode);
+    });
+    return;
+  }
+  removeRange(map, first, end, 0, () => {});
+  // From the front, into the hole that goes on behind each piece.
+  for (const { first: from, end: stop } of shiftPieces(map, end)) {
+    changeBlocks(volume, inode, shiftCredits(map, from, stop), () => {
+      map.shiftBlocks(from, stop, by);
+      // The size comes last: what still stands where it stood is inside of the file.
+      if (stop === LBLK_MAX) inode.resize(size);
+      writeInode(volume, inode);
+    });
+  }
+}
+
+/** Move what is at and behind `first` to `end`: in one handle, or else in pieces. */
 function insertHole(map: FileMap, first: number, end: number, size: number): void {
   const { inode, volume } = map;
-  changeBlocks(volume, inode, map.shiftCredits(first) + INODE_CREDITS, () => {
-    map.shiftBlocks(first, end - first);
+  const by = end - first;
+  const credits = shiftCredits(map, first, LBLK_MAX);
+  if (credits <= volume.journal.creditsMax / 2) {
+    changeBlocks(volume, inode, credits, () => {
+      map.shiftBlocks(first, LBLK_MAX, by);
+      inode.resize(size);
+      writeInode(volume, inode);
+    });
+    return;
+  }
+  if (endOf(map) + by > LBLK_MAX) throw new FsError("EFBIG", "the last blocks would not fit");
+  changeBlocks(volume, inode, map.insertCredits() + INODE_CREDITS, () => {
+    // What may find no room comes first.
+    map.cutAt(first);
+    // And the size: where the pieces go is inside of the file.
     inode.resize(size);
     writeInode(volume, inode);
   });
+  for (const { first: from, end: stop } of shiftPieces(map, first).toReversed()) {
+    changeBlocks(volume, inode, shiftCredits(map, from, stop), () => {
+      map.shiftBlocks(from, stop, by);
+      writeInode(volume, inode);
+    });
+  }
+}
+
+const shiftCredits = (map: FileMap, first: number, end: number): number =>
+  map.shiftCredits(first, end) + INODE_CREDITS;
+
+/** All from `first` on, in pieces that one handle can move: some leaves of the tree each. */
+function shiftPieces(map: FileMap, first: number): LblkRange[] {
+  const budget = map.volume.journal.creditsMax / 2;
+  const ends = [...map.shiftCuts(first), LBLK_MAX];
+  const pieces: LblkRange[] = [];
+  for (let from = first, index = 0; index < ends.length;) {
+    let count = ends.length - index;
+    while (count > 1 && shiftCredits(map, from, ends[index + count - 1]!) > budget) {
+      count = Math.ceil(count / 2);
+    }
+    index += count;
+    const end = ends[index - 1]!;
+    pieces.push({ first: from, end });
+    from = end;
+  }
+  return pieces;
 }

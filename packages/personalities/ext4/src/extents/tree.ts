@@ -3,6 +3,7 @@
  * function here knows of data blocks or of the map in memory.
  */
 import { assert } from "@xiplab/core";
+import type { LblkRange } from "../block-map.ts";
 import * as f from "../format/extent.ts";
 import { UNWRITTEN_MAX, WRITTEN_MAX } from "../format/extent.ts";
 import { deleteEntries, fixKeys, insertEntry, makeRoom, shrinkRoot } from "./edit.ts";
@@ -262,32 +263,46 @@ export function leavesIn(tree: TreeContext, first: number, end: number): number 
   return leaves;
 }
 
+/** First blocks of the leaves behind the one that `first` is in, or would go to. */
+export function leafStartsBehind(tree: TreeContext, first: number): number[] {
+  const starts: number[] = [];
+  for (let at = first; ;) {
+    at = nextLeafKey(pathTo(tree.volume, tree.inode, at));
+    if (at < 0) return starts;
+    starts.push(at);
+  }
+}
+
 /** Let the extent that starts at `lblk` end at `end`, before it did. */
 export function trimEntry(tree: TreeContext, lblk: number, end: number): void {
   const leaf = pathToMapped(tree, lblk).at(-1)!;
   setExtentOf(tree, leaf, leaf.index, { ...extentOf(leaf, leaf.index), end });
 }
 
-/** Move every extent from `first` on by `by` blocks. No extent has `first` inside. */
-export function shiftRun(tree: TreeContext, first: number, by: number): void {
+/**
+ * Move the extents of [first, end) by `by` blocks. No extent has `first` or `end` inside; `end` is
+ * where a leaf begins, or behind everything.
+ */
+export function shiftRun(tree: TreeContext, first: number, end: number, by: number): void {
   const { inode, volume } = tree;
-  shiftNode(tree, rootOf(volume, inode), first, by);
+  shiftNode(tree, rootOf(volume, inode), { first, end }, by);
   const path = pathTo(volume, inode, first + by);
   const leaf = path.at(-1)!;
   if (leaf.index >= 0) mergeAround(tree, path, leaf.index);
 }
 
-function shiftNode(tree: TreeContext, level: Level, first: number, by: number): void {
+function shiftNode(tree: TreeContext, level: Level, range: LblkRange, by: number): void {
   const entries = entriesOf(level);
   const isLeaf = depthOf(level) === 0;
   for (let index = entries - 1; index >= 0; index--) {
     const key = keyOf(level, index);
+    if (key >= range.end) continue;
     if (!isLeaf) {
       level.index = index;
-      shiftNode(tree, childOf(tree.volume, tree.inode, level), first, by);
+      shiftNode(tree, childOf(tree.volume, tree.inode, level), range, by);
     }
     // In front of this one nothing is moved.
-    if (key < first) return;
+    if (key < range.first) return;
     writeNode(tree.volume, level);
     f.EXTENT.block.set(level.buffer.view, entryAt(level, index), key + by);
   }
