@@ -2,8 +2,10 @@
 import * as fs from "node:fs";
 import {
   type Clock,
+  CorruptionError,
   mount,
   openHostFile,
+  OptionError,
   type OptionValues,
   PAGE_SIZE,
   type Personality,
@@ -16,6 +18,7 @@ import {
 import { type Context, hostPath } from "./context.ts";
 import type { Identity } from "./copy/into-image.ts";
 import { personalities, personalityNamed, probe } from "./personalities.ts";
+import { EXIT_FAILED } from "./exit-codes.ts";
 import { asProblem, Problem } from "./problem.ts";
 
 /** What every command that mounts takes from the command line. */
@@ -91,14 +94,47 @@ export async function withMount<T>(
   for (const signal of signals) process.once(signal, onSignal);
   try {
     return await withDevice(context, image, options, async (opened) => {
-      const given = { ...options.options, ...(options.write ? {} : { ro: "1" }) };
-      const vfs = mount(opened.personality, opened.device, given, { clock: systemClock });
+      const vfs = mountOpened(image, opened, options);
       const task = new Task(vfs, { credentials: ROOT, umask: 0 });
       return unmountAfter(vfs, () => body({ ...opened, vfs, task, interrupt: controller.signal }));
     });
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
   }
+}
+
+function mountOpened(
+  image: string,
+  { device, personality }: OpenedImage,
+  { options = {}, write }: OpenOptions & ReadOptions,
+): Vfs {
+  const mountWith = (more: OptionValues): Vfs =>
+    mount(personality, device, { ...options, ...more }, { clock: systemClock });
+  try {
+    return mountWith(write ? {} : { ro: "1" });
+  } catch (error) {
+    // With options given they may be to blame: a usage error. Without, it is the image.
+    if (!(error instanceof OptionError) || Object.keys(options).length > 0) throw error;
+    const hint = write && succeeds(() => mountWith({ ro: "1" })) ? STILL_READABLE : undefined;
+    throw new Problem(`${image}: ${error.message}`, hint, EXIT_FAILED, error);
+  }
+}
+
+const STILL_READABLE = "the commands that only look at it work: ls, stat, cat, copy-out, check ...";
+
+function succeeds(body: () => unknown): boolean {
+  try {
+    body();
+    return true;
+  } catch (error) {
+    if (error instanceof OptionError || error instanceof CorruptionError) return false;
+    throw error;
+  }
+}
+
+/** @throws Problem where the design knows the format, but not what this image asks for. */
+export function refuseUnsupported(image: string, opened: OpenedImage): void {
+  mountOpened(image, opened, { write: false });
 }
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;

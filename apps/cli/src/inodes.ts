@@ -49,7 +49,7 @@ export function* treeBelow(mounted: Mounted, top: Found, all: boolean): Generato
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     yield next;
     if (isDirectory(next.stat.mode)) {
-      for (const entry of entriesIn(mounted, next.path, all).reverse()) pending.push(entry);
+      for (const entry of entriesIn(mounted, next.path, all).toReversed()) pending.push(entry);
     }
   }
 }

@@ -1,10 +1,10 @@
 /** `xip check`: a full fsck that only reads. */
-import { describeCorruption } from "@xiplab/core";
+import { CorruptionError, describeCorruption, FsError } from "@xiplab/core";
 import type { Cli } from "../cli.ts";
 import { examples, imageOptions, jsonOption } from "../command.ts";
 import { type Context, print, printJson, styleFor } from "../context.ts";
 import { EXIT_DAMAGED, EXIT_OK } from "../exit-codes.ts";
-import { withDevice } from "../image.ts";
+import { type OpenedImage, refuseUnsupported, withDevice } from "../image.ts";
 import { startPatience } from "../progress.ts";
 import { count, formatSize } from "../text.ts";
 
@@ -32,6 +32,9 @@ async function check(context: Context, image: string, options: CheckOptions): Pr
     const { findings, clean, inodesUsed, blocksUsed } = design.check(device);
     patience.stop();
     const sound = findings.length === 0;
+    // Not even the root: nothing behind the superblock could be read.
+    const isOpaque = !sound && inodesUsed === 0;
+    if (isOpaque) refuseUnsupportedFeatures(image, opened);
     if (options.json === true) {
       const messages = findings.map((finding) => describeCorruption(finding));
       const personality = design.name;
@@ -45,7 +48,19 @@ async function check(context: Context, image: string, options: CheckOptions): Pr
     const next = sound ? "the next mount recovers it" : "mounting it may mend that";
     const state = clean ? "cleanly unmounted" : `not cleanly unmounted: ${next}`;
     const used = `${count(inodesUsed, "inode")}, ${count(blocksUsed, "block")} in use`;
-    print(context, `${image}: ${verdict}, ${state}; ${used}`);
+    const rest = isOpaque ? "; nothing behind could be looked at" : `, ${state}; ${used}`;
+    print(context, `${image}: ${verdict}${rest}`);
     return sound ? EXIT_OK : EXIT_DAMAGED;
   });
+}
+
+/** That a driver cannot read an image is no error in the image. @throws Problem */
+function refuseUnsupportedFeatures(image: string, opened: OpenedImage): void {
+  try {
+    refuseUnsupported(image, opened);
+  } catch (error) {
+    // Damage is what the findings tell.
+    if (error instanceof CorruptionError || error instanceof FsError) return;
+    throw error;
+  }
 }

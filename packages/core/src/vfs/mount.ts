@@ -5,7 +5,7 @@ import { OptionError } from "../spec/errors.ts";
 import type { DataPathName, WriteProtocolName } from "../spec/file-operations.ts";
 import type { Clock } from "../spec/inode.ts";
 import { type OptionTable, type OptionValues, parseOptions } from "../spec/options.ts";
-import type { Personality } from "../spec/personality.ts";
+import type { FileSystem, Personality } from "../spec/personality.ts";
 import { counterClock } from "./clock.ts";
 import { type AtimePolicy, Superblock } from "./superblock.ts";
 import { Vfs } from "./vfs.ts";
@@ -56,7 +56,8 @@ export function mkfs(
  * Mount the image on `device`. `options` as `splitOptions` gives them; what is not given comes from
  * the image's default options, then from the tables.
  * @throws OptionError for an unknown option, with the valid ones listed, or one that cannot be;
- *   CorruptionError where the image is not sound enough. Neither changes the device.
+ *   CorruptionError where the image is not sound enough. Neither changes files; of a data path that
+ *   does not fit the image one hears when it was mounted already, and is unmounted again.
  */
 export function mount(
   personality: Personality,
@@ -78,9 +79,12 @@ export function mount(
   // parseOptions has checked both against the names that there are.
   const data = values["data"] as DataPathName;
   const unwritten = values["unwritten"] as WriteProtocolName;
+  const files = unmountUnless(fs, values["ro"] === "1", () =>
+    chooseFileOperations(fs, data, unwritten, environment.cacheLimits),
+  );
   const superblock = new Superblock({
     fs,
-    files: chooseFileOperations(fs, data, unwritten, environment.cacheLimits),
+    files,
     capabilities: personality.capabilities,
     clock,
     atime,
@@ -88,6 +92,16 @@ export function mount(
     dev: environment.dev ?? 1,
   });
   return new Vfs(superblock);
+}
+
+/** A mount that does not come about leaves the image clean. */
+function unmountUnless<T>(fs: FileSystem, readOnly: boolean, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (!readOnly) fs.unmount();
+    throw error;
+  }
 }
 
 /** @throws OptionError where two exclude each other */

@@ -7,6 +7,9 @@ import { SUPERBLOCK_AT, SUPERBLOCK_SIZE } from "./format/superblock.ts";
 import { Geometry } from "./geometry.ts";
 import { isSuperblockSound } from "./super.ts";
 
+/** s_log_block_size of blocks of a page. */
+const LOG_PAGE_SIZE = 2;
+
 type Fact = readonly [label: string, value: string];
 
 /** Is there the magic number of ext2, ext3 and ext4? Never throws. */
@@ -22,10 +25,10 @@ export function describeImage(device: PmemDevice): readonly Fact[] {
   const fields = describe(SUPERBLOCK, view, at)
     .filter(([name]) => name !== "reserved")
     .map(([name, value]) => [`superblock.${name}`, value] as const);
-  return [...factsOf(new Geometry(view, at), view, at), ...fields];
+  return [...factsOf(new Geometry(view, at), view, at, device.size), ...fields];
 }
 
-function factsOf(geometry: Geometry, view: DataView, at: number): Fact[] {
+function factsOf(geometry: Geometry, view: DataView, at: number, deviceSize: number): Fact[] {
   const { blockCount, blockSize, compat, groupCount, incompat, roCompat } = geometry;
   const s = SUPERBLOCK;
   const features = [
@@ -34,13 +37,17 @@ function factsOf(geometry: Geometry, view: DataView, at: number): Fact[] {
     ...f.featureNames(roCompat, f.RoCompatNames),
   ];
   const free = s.freeBlocksLo.get(view, at) + highOf(geometry, s.freeBlocksHi.get(view, at));
+  const isShort = blockCount * blockSize > deviceSize;
   const groups = groupCount === 1 ? "1 group" : `${groupCount} groups`;
   return [
     ["volume name", s.volumeName.get(view, at)],
     ["volume uuid", formatUuid(geometry.uuid)],
     ["features", features.join(" ")],
     ["file system state", stateOf(view, at)],
-    ["size", `${blockCount} blocks of ${blockSize} bytes, in ${groups}`],
+    [
+      "size",
+      `${blockCount} blocks of ${blockSize} bytes, in ${groups}${isShort ? ": more than the device has" : ""}`,
+    ],
     ["free blocks", `${free} when it was last unmounted`],
     ["reserved for root", `${geometry.reservedBlocks} blocks`],
     ["inodes", `${geometry.inodeCount} of ${geometry.inodeSize} bytes`],
@@ -48,7 +55,7 @@ function factsOf(geometry: Geometry, view: DataView, at: number): Fact[] {
     ["journal", geometry.hasJournal ? journalOf(geometry, view, at) : "none"],
     ["made", dateOf(s.mkfsTime.get(view, at), s.mkfsTimeHi.get(view, at))],
     ["last written", dateOf(s.wtime.get(view, at), s.wtimeHi.get(view, at))],
-    ["mounted since check", `${s.mntCount.get(view, at)} times`],
+    ["mounts since check", `${s.mntCount.get(view, at)}`],
     ["mount options", s.mountOpts.get(view, at)],
   ];
 }
@@ -79,20 +86,22 @@ const highOf = (geometry: Geometry, high: number): number =>
 
 /**
  * Options that the superblock names (s_mount_opts). Those of the kernel that mean nothing here are
- * left out: an image must not be refused for them.
+ * left out: an image must not be refused for them. Blocks that are no pages go through the page cache
+ * unless told otherwise: XIP refuses them.
  */
 export function defaultOptions(device: PmemDevice, personality: Personality): OptionValues {
-  const text = readOr("", () => {
+  return readOr<OptionValues>({}, () => {
     const view = viewOf(device);
-    const sound = probe(device) && isSuperblockSound(view, SUPERBLOCK_AT);
-    return sound ? SUPERBLOCK.mountOpts.get(view, SUPERBLOCK_AT) : "";
+    if (!probe(device) || !isSuperblockSound(view, SUPERBLOCK_AT)) return {};
+    const table = mountOptionTable(personality);
+    const stored = Object.entries(splitOptions(SUPERBLOCK.mountOpts.get(view, SUPERBLOCK_AT)));
+    const known = stored.filter(([name, value]) => {
+      const values = Object.hasOwn(table, name) ? table[name]!.values : null;
+      return values !== null && (typeof values === "string" || values.includes(value));
+    });
+    const small = SUPERBLOCK.logBlockSize.get(view, SUPERBLOCK_AT) < LOG_PAGE_SIZE;
+    return { ...(small ? { data: "delalloc" } : {}), ...Object.fromEntries(known) };
   });
-  const table = mountOptionTable(personality);
-  const known = Object.entries(splitOptions(text)).filter(([name, value]) => {
-    const values = Object.hasOwn(table, name) ? table[name]!.values : null;
-    return values !== null && (typeof values === "string" || values.includes(value));
-  });
-  return Object.fromEntries(known);
 }
 
 const viewOf = (device: PmemDevice): DataView => device.view(SUPERBLOCK_AT, SUPERBLOCK_SIZE);
