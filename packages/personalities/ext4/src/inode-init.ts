@@ -40,6 +40,8 @@ export function initInode(
   inode.generation = generation;
   setAttributes(volume, inode, parent, attributes);
   const { mode } = inode;
+  // Who lists a directory may look for it here, before the other fields come (`writeInode`).
+  INODE.mode.set(view, record, mode);
   if ((inode.flags & f.FL_EXTENTS) !== 0) {
     view.setUint16(record + I_BLOCK_AT, EXTENT_MAGIC, true);
     view.setUint16(record + I_BLOCK_AT + 4, EXTENT_ROOT_MAX, true);

@@ -8,6 +8,7 @@ import {
   FsError,
   type Ino,
   type Name,
+  type Pmem,
   PURPOSE_DATA,
   S_IFBLK,
   S_IFCHR,
@@ -16,6 +17,7 @@ import {
   S_IFREG,
 } from "@xiplab/core";
 import { debugfs, requireOracle } from "@xiplab/oracles";
+import { copyDevice } from "@xiplab/testkit";
 import { describe, expect, test } from "vitest";
 import { emptyImage, openImage, rootOf } from "./dir/testing.ts";
 import type { Ext4FileSystem } from "./filesystem.ts";
@@ -39,6 +41,7 @@ const make = (fs: Ext4FileSystem, name: string, mode: number, rdev = 0): Ext4Ino
 /** Change the record as it stands in the table; its checksum is put in by the commit. */
 function edit(fs: Ext4FileSystem, ino: number, change: (view: DataView, at: number) => void): void {
   const { journal } = fs.volume;
+  journal.commit();
   journal.run(1, () => {
     const { buffer, at } = writableSlotOf(fs.volume, ino);
     change(buffer.view, buffer.at + at);
@@ -121,6 +124,7 @@ describe.each(["128", "256", "512"])("inodes of %s bytes", (inodeSize) => {
     const read = readInode(fs.volume, inode.ino);
     read.mode = S_IFREG | 0o600;
     fs.updateInode(read);
+    fs.volume.records.run();
     const { buffer, at } = slotOf(fs.volume, inode.ino);
     const { view } = buffer;
     const record = buffer.at + at;
@@ -145,8 +149,8 @@ test("blocks are counted in sectors, and in blocks where 48 bits are too few", (
   ] as const) {
     inode.blocks = blocks;
     fs.volume.journal.run(1, () => writeInode(fs.volume, inode));
-    expect((inode.flags & f.FL_HUGE_FILE) !== 0).toBe(huge);
     expect(readInode(fs.volume, inode.ino).blocks).toBe(blocks);
+    expect((inode.flags & f.FL_HUGE_FILE) !== 0).toBe(huge);
   }
 });
 
@@ -215,6 +219,56 @@ test("debugfs reads what was written", ({ skip }) => {
   expect(told).toMatch(/User: 70000\s+Group: 80000/);
   expect(told).toContain("mtime: 0xffffffff:00000000");
   expect(told).toContain("Device major/minor number: 300:07");
+});
+
+describe("records follow at the commit", () => {
+  const versionOf = ({ volume }: Ext4FileSystem, ino: number): number => {
+    const { buffer, at } = slotOf(volume, ino);
+    return INODE.versionLo.get(buffer.view, buffer.at + at);
+  };
+
+  test("once, however often the inode changed", () => {
+    const fs = openImage(emptyImage(16));
+    const inode = make(fs, "f", S_IFREG | 0o644);
+    fs.sync();
+    const version = versionOf(fs, inode.ino);
+    for (const uid of [1, 2, 3]) {
+      inode.uid = uid;
+      fs.updateInode(inode);
+    }
+    expect(versionOf(fs, inode.ino)).toBe(version);
+    fs.fsync(inode, false);
+    expect([versionOf(fs, inode.ino), inode.stale]).toEqual([version + 1, -1]);
+    const again = openImage(copyDevice(fs.device) as Pmem, true);
+    expect(again.iget(inode.ino).uid).toBe(3);
+  });
+
+  test("or before another object is made of the inode", () => {
+    const fs = openImage(emptyImage(16));
+    const inode = make(fs, "f", S_IFREG | 0o644);
+    inode.uid = 77;
+    fs.updateInode(inode);
+    fs.evict(inode);
+    const other = fs.iget(inode.ino);
+    expect([other.uid, other.syncTid]).toEqual([77, fs.volume.journal.tid]);
+  });
+
+  test("and not after the inode was freed: its number has another owner", () => {
+    const fs = openImage(emptyImage(16));
+    const files = ["a", "b", "c"].map((name) => make(fs, name, S_IFREG | 0o644));
+    const gone = files[1]!;
+    for (const [index, name] of ["a", "b"].entries()) {
+      fs.unlink(rootOf(fs), name as Name, files[index]!);
+      fs.evict(files[index]!);
+    }
+    const taken = [make(fs, "d", S_IFLNK | 0o777), make(fs, "e", S_IFREG | 0o600)];
+    expect(taken.map(({ ino }) => ino)).toContain(gone.ino);
+    fs.sync();
+    const again = openImage(copyDevice(fs.device) as Pmem, true);
+    const modes = taken.map(({ ino }) => again.iget(ino).mode);
+    expect(modes).toEqual(taken.map(({ mode }) => mode));
+    expect(again.iget(files[2]!.ino).nlink).toBe(1);
+  });
 });
 
 describe("what is refused", () => {

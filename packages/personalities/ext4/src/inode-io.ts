@@ -5,6 +5,10 @@
  *   writeInode   what changed in memory → the record, in the running transaction
  *   clearInode   links 0, size 0, dtime → before the number is freed
  *
+ * Most inodes change several times in a transaction, directories with each name. So `writeInode` only
+ * notes that the record is behind; fields are put into it once, at the commit, or before somebody
+ * reads the inode into another object.
+ *
  * The 60 bytes of i_block exist in the record alone: who works on the root of an extent tree, on
  * block pointers or on a short symlink does so there, through `slotOf`. Bytes and bits that nothing
  * here knows stay as they are.
@@ -19,6 +23,7 @@ import { INCOMPAT_64BIT, RO_COMPAT_LARGE_FILE, RO_COMPAT_PROJECT } from "./forma
 import * as f from "./format/inode.ts";
 import { covers, I_BLOCK_AT, INODE, INODE_BASE_SIZE } from "./format/inode.ts";
 import { INODE_EXTRA } from "./format/inode.ts";
+import type { PutOff } from "./journal/transactions.ts";
 import { SUPERBLOCK } from "./format/superblock.ts";
 import type { Geometry } from "./geometry.ts";
 import { Ext4Inode } from "./inode.ts";
@@ -52,6 +57,49 @@ const ITABLE: BlockKind = {
     buffer.slots.clear();
   },
 };
+
+/** Inodes of the running transaction whose records are behind. */
+export class StaleRecords implements PutOff {
+  /** The records are in the transaction. */
+  readonly credits = 0;
+  private readonly volume: Volume;
+  private readonly inodes: Ext4Inode[] = [];
+
+  constructor(volume: Volume) {
+    this.volume = volume;
+  }
+
+  /** HOT. */
+  add(inode: Ext4Inode): void {
+    assert(inode.stale < 0, "an inode is behind once");
+    inode.stale = this.inodes.length;
+    this.inodes.push(inode);
+  }
+
+  /** The record is as the inode is. HOT. */
+  remove(inode: Ext4Inode): void {
+    const { stale } = inode;
+    if (stale < 0) return;
+    const last = this.inodes.pop()!;
+    assert(this.inodes.length >= stale, "who is behind has a place");
+    if (last !== inode) {
+      this.inodes[stale] = last;
+      last.stale = stale;
+    }
+    inode.stale = -1;
+  }
+
+  /** Bring all records up to date. */
+  run(): void {
+    const { inodes, volume } = this;
+    for (const inode of inodes) {
+      const { buffer, at } = slotOf(volume, inode.ino);
+      encode(volume.geometry, buffer.view, buffer.at + at, inode);
+      inode.stale = -1;
+    }
+    inodes.length = 0;
+  }
+}
 
 /** Where a record stands. Read at `buffer.view`, `buffer.at + at`, asking for both each time. */
 export interface Slot {
@@ -91,7 +139,9 @@ export function readInode(volume: Volume, ino: Ino, orphan = false): Ext4Inode {
   const group = geometry.groupOfIno(ino);
   const used = geometry.inodesPerGroup - groups.itableUnusedOf(group);
   if ((ino - 1) % geometry.inodesPerGroup >= used) throw new FsError("ESTALE");
+  const { tid } = volume.journal;
   const { buffer, at } = slotOf(volume, ino);
+  if (buffer.tid === tid) volume.records.run();
   const { view } = buffer;
   const record = buffer.at + at;
   const stamped = !buffer.slots.has(at / geometry.inodeSize);
@@ -102,7 +152,6 @@ export function readInode(volume: Volume, ino: Ino, orphan = false): Ext4Inode {
   );
   decode(geometry, view, record, inode);
   // Another object of this inode may have changed it before it was dropped: fsync must commit that.
-  const { tid } = volume.journal;
   if (buffer.tid === tid) inode.syncTid = inode.datasyncTid = tid;
   return inode;
 }
@@ -112,12 +161,18 @@ export function readInode(volume: Volume, ino: Ino, orphan = false): Ext4Inode {
  * fdatasync must make durable. Inside a handle (one block). HOT.
  */
 export function writeInode(volume: Volume, inode: Ext4Inode, data = true): void {
-  const { geometry, journal } = volume;
+  const { journal } = volume;
   assert(journal.running, "inodes are written inside handles");
   assert(inode.diskSize <= inode.size, "the size on the medium is not ahead");
+  // The count that was read was less than what the map had, as came out when it was freed.
+  if (inode.blocks < 0)
+    corrupt("ext4_inode", `inode ${inode.ino}`, "blocks", inode.blocks, "those of its map");
   if (inode.diskSize >= LARGE_SIZE) requireLargeFile(volume);
-  const { buffer, at } = writableSlotOf(volume, inode.ino);
-  encode(geometry, buffer.view, buffer.at + at, inode);
+  clampTimes(inode);
+  if (inode.stale < 0) {
+    writableSlotOf(volume, inode.ino);
+    volume.records.add(inode);
+  }
   inode.timesDirty = false;
   inode.syncTid = journal.tid;
   if (data) inode.datasyncTid = journal.tid;
@@ -128,7 +183,10 @@ export function clearInode(volume: Volume, inode: Ext4Inode): void {
   assert(inode.nlink === 0, "an inode with names is not cleared");
   inode.resize(0);
   writeInode(volume, inode);
+  // The number may have another owner before the commit.
+  volume.records.remove(inode);
   const { buffer, at } = slotOf(volume, inode.ino);
+  encode(volume.geometry, buffer.view, buffer.at + at, inode);
   INODE.dtime.set(buffer.view, buffer.at + at, deletionTime(volume));
 }
 
@@ -237,8 +295,6 @@ function encode(geometry: Geometry, view: DataView, at: number, inode: Ext4Inode
 
 function encodeBlocks(geometry: Geometry, view: DataView, at: number, inode: Ext4Inode): void {
   const { blocks } = inode;
-  // The count that was read was less than what the map had, as came out when it was freed.
-  if (blocks < 0) corrupt("ext4_inode", `inode ${inode.ino}`, "blocks", blocks, "those of its map");
   const sectors = blocks * (geometry.blockSize / SECTOR_SIZE);
   const huge = sectors > SECTORS_MAX;
   if (huge) assert(geometry.hugeFile, "files so large need huge_file");
@@ -249,32 +305,35 @@ function encodeBlocks(geometry: Geometry, view: DataView, at: number, inode: Ext
 }
 
 /** Times that the record cannot hold are cut in memory too, so that they stay the same. */
-function encodeTimes(view: DataView, at: number, inode: Ext4Inode): void {
-  const e = INODE_EXTRA;
-  const { extraIsize } = inode;
-  const wide = covers(extraIsize, e.atimeExtra);
+function clampTimes(inode: Ext4Inode): void {
+  const wide = covers(inode.extraIsize, INODE_EXTRA.atimeExtra);
   const max = wide ? f.SECONDS_MAX_EXTRA : f.SECONDS_MAX_BASE;
   inode.atimeSec = clampSeconds(inode.atimeSec, max);
   inode.mtimeSec = clampSeconds(inode.mtimeSec, max);
   inode.ctimeSec = clampSeconds(inode.ctimeSec, max);
+  if (wide) return;
+  inode.atimeNsec = 0;
+  inode.mtimeNsec = 0;
+  inode.ctimeNsec = 0;
+}
+
+function encodeTimes(view: DataView, at: number, inode: Ext4Inode): void {
+  const e = INODE_EXTRA;
+  const { extraIsize } = inode;
   INODE.atime.set(view, at, inode.atimeSec);
   INODE.mtime.set(view, at, inode.mtimeSec);
   INODE.ctime.set(view, at, inode.ctimeSec);
-  if (wide) {
+  if (covers(extraIsize, e.atimeExtra)) {
     e.atimeExtra.set(view, at, f.timeExtra(inode.atimeSec, inode.atimeNsec));
     e.mtimeExtra.set(view, at, f.timeExtra(inode.mtimeSec, inode.mtimeNsec));
     e.ctimeExtra.set(view, at, f.timeExtra(inode.ctimeSec, inode.ctimeNsec));
-  } else {
-    inode.atimeNsec = 0;
-    inode.mtimeNsec = 0;
-    inode.ctimeNsec = 0;
   }
   if (!covers(extraIsize, e.crtimeExtra)) return;
   e.crtime.set(view, at, inode.btimeSec);
   e.crtimeExtra.set(view, at, f.timeExtra(inode.btimeSec, inode.btimeNsec));
 }
 
-/** i_version: a counter of changes, for NFS servers. */
+/** i_version: a counter of transactions that changed the inode, for NFS servers. */
 function encodeVersion(view: DataView, at: number, inode: Ext4Inode): void {
   const low = (INODE.versionLo.get(view, at) + 1) >>> 0;
   INODE.versionLo.set(view, at, low);

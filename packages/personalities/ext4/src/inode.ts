@@ -26,6 +26,8 @@ export class Ext4Inode extends Inode {
   directory: DirectoryState | null = null;
   /** On the orphan list. orphan.ts */
   orphan = false;
+  /** Place in the list of those whose records are behind, or -1. inode-io.ts */
+  stale = -1;
 
   constructor(ino: Ino, seed: number) {
     super(ino);

@@ -6,6 +6,7 @@ import { Buffers } from "./buffers.ts";
 import type { Geometry } from "./geometry.ts";
 import { GroupTable } from "./groups.ts";
 import { OrlovAllocator } from "./ialloc.ts";
+import { StaleRecords } from "./inode-io.ts";
 import { openJournal } from "./journal/journal.ts";
 import type { Overlay } from "./journal/recovery.ts";
 import type { Transactions } from "./journal/transactions.ts";
@@ -28,6 +29,7 @@ export class Ext4Volume implements Volume {
   readonly balloc: BlockAllocator;
   readonly ialloc: InodeAllocator;
   readonly orphans = new Orphans(this);
+  readonly records = new StaleRecords(this);
   readonly xattrBlocks = new XattrBlocks();
   privileged = true;
 
@@ -53,7 +55,8 @@ export class Ext4Volume implements Volume {
       commitIntervalSec: options.commitIntervalSec,
       readOnly: context.readOnly,
     });
-    this.journal.putOff = this.orphans;
+    this.journal.atCommit(this.orphans);
+    this.journal.atCommit(this.records);
     this.groups = new GroupTable(device, geometry, this.buffers, this.journal);
     this.balloc = createBlockAllocator(this, this.groups);
     this.ialloc = new OrlovAllocator(this.groups, this.journal);

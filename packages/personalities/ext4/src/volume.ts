@@ -7,6 +7,7 @@ import type { InodePreallocation } from "./balloc/preallocation.ts";
 import type { Buffer, Buffers } from "./buffers.ts";
 import type { Geometry } from "./geometry.ts";
 import type { Ext4Inode } from "./inode.ts";
+import type { StaleRecords } from "./inode-io.ts";
 import type { Transactions } from "./journal/transactions.ts";
 import type { Orphans } from "./orphan.ts";
 import type { XattrBlocks } from "./xattr/block.ts";
@@ -24,6 +25,7 @@ export interface Volume {
   readonly balloc: BlockAllocator;
   readonly ialloc: InodeAllocator;
   readonly orphans: Orphans;
+  readonly records: StaleRecords;
   readonly xattrBlocks: XattrBlocks;
   /** The caller may take blocks that are kept for root. Set by the vfs with each call. */
   privileged: boolean;

@@ -26,8 +26,6 @@ export abstract class Transactions implements WriteAccess {
   tid = 1;
   /** Set after an error in the middle of a change: nothing is written any more. */
   aborted: Error | null = null;
-  /** Set once, by whoever builds the mount. */
-  putOff: PutOff | null = null;
   protected readonly buffers: Buffers;
   protected readonly counters: FsCounters;
   /**
@@ -36,6 +34,7 @@ export abstract class Transactions implements WriteAccess {
    */
   protected dirty: Buffer[] = [];
   protected afterCommit: AfterCommit[] = [];
+  private readonly putOff: PutOff[] = [];
   /** Handles that are open, one inside the other. */
   private depth = 0;
   private changed = false;
@@ -83,6 +82,11 @@ export abstract class Transactions implements WriteAccess {
   /** Is anything waiting for a commit? */
   get pending(): boolean {
     return this.dirty.length > 0 || this.afterCommit.length > 0;
+  }
+
+  /** Have `work` be done before each commit. */
+  atCommit(work: PutOff): void {
+    this.putOff.push(work);
   }
 
   /** Have `action` run when the running transaction is durable. */
@@ -158,14 +162,15 @@ export abstract class Transactions implements WriteAccess {
 
   /** Blocks that the running transaction has, and will have. */
   protected get blocks(): number {
-    return this.dirty.length + (this.putOff === null ? 0 : this.putOff.credits);
+    let blocks = this.dirty.length;
+    for (const work of this.putOff) blocks += work.credits;
+    return blocks;
   }
 
   private finish(): void {
-    if (this.putOff === null) return;
     this.depth++;
     try {
-      this.putOff.run();
+      for (const work of this.putOff) work.run();
     } finally {
       this.depth--;
     }
