@@ -24,8 +24,10 @@ export class Ext4Inode extends Inode {
   preallocation: Preallocation | null = null;
   /** Of a directory that was looked into. dir.ts */
   directory: DirectoryState | null = null;
-  /** On the orphan list. orphan.ts */
+  /** On the orphan list, or waiting for the commit that puts it there. orphan.ts */
   orphan = false;
+  /** Place among those that wait, or -1. */
+  waiting = -1;
   /** Place in the list of those whose records are behind, or -1. inode-io.ts */
   stale = -1;
 

@@ -139,7 +139,7 @@ describe.each(KINDS)("before the commit: %o", (options) => {
     const { buffers, journal, orphans } = image.volume;
     journal.commit();
     const inode = unnamed(image, 1);
-    expect([inode.orphan, orphans.count, orphans.waiting.size]).toEqual([true, 1, 1]);
+    expect([inode.orphan, orphans.count, orphans.waiting.length]).toEqual([true, 1, 1]);
     image.evict(inode);
     expect([orphans.count, orphans.credits]).toEqual([0, 0]);
     expect(superBuffer(buffers).tid).not.toBe(journal.tid);
@@ -153,7 +153,7 @@ describe.each(KINDS)("before the commit: %o", (options) => {
     const inodes = [unnamed(image, 1), unnamed(image, 0)];
     expect([orphans.count, orphans.credits]).toEqual([2, options.features === undefined ? 1 : 3]);
     journal.commit();
-    expect([orphans.count, orphans.waiting.size, orphans.credits]).toEqual([2, 0, 0]);
+    expect([orphans.count, orphans.waiting.length, orphans.credits]).toEqual([2, 0, 0]);
     for (const inode of inodes) image.evict(inode);
     expect(orphans.count).toBe(0);
     image.unmount();
@@ -166,7 +166,7 @@ describe.each(KINDS)("before the commit: %o", (options) => {
     const { tid } = journal;
     const taken = journal.creditsMax - orphans.credits;
     journal.run(taken, () => {});
-    expect([journal.tid, orphans.waiting.size]).toEqual([tid + 1, 0]);
+    expect([journal.tid, orphans.waiting.length]).toEqual([tid + 1, 0]);
   });
 });
 

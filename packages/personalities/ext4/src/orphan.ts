@@ -32,7 +32,7 @@ export const ORPHAN_CREDITS = 4;
 export class Orphans implements PutOff {
   private readonly volume: Volume;
   /** Of the running transaction, not on the medium yet; their records are in the transaction. */
-  readonly waiting = new Set<Ext4Inode>();
+  readonly waiting: Ext4Inode[] = [];
   /** First of the list, or 0. */
   head = 0;
   /** The list both ways; 0 at its ends. */
@@ -48,20 +48,34 @@ export class Orphans implements PutOff {
   }
 
   get count(): number {
-    return this.waiting.size + this.nextOf.size + (this.file?.slotOf.size ?? 0);
+    return this.waiting.length + this.nextOf.size + (this.file?.slotOf.size ?? 0);
   }
 
   /** The superblock, and blocks of the file. HOT. */
   get credits(): number {
-    const { size } = this.waiting;
-    if (size === 0) return 0;
-    return 1 + (this.file === null ? 0 : Math.min(size, this.file.blocks.length));
+    const { length } = this.waiting;
+    if (length === 0) return 0;
+    return 1 + (this.file === null ? 0 : Math.min(length, this.file.blocks.length));
   }
 
   /** Put those that wait on the medium. Inside a handle, or as a part of the commit. */
   run(): void {
-    for (const inode of this.waiting) listOrphan(this.volume, inode);
-    this.waiting.clear();
+    for (const inode of this.waiting) {
+      inode.waiting = -1;
+      listOrphan(this.volume, inode);
+    }
+    this.waiting.length = 0;
+  }
+
+  /** The last one takes the place of who leaves. HOT. */
+  leave(inode: Ext4Inode): void {
+    const last = this.waiting.pop()!;
+    assert(inode.waiting <= this.waiting.length, "who waits has a place");
+    if (last !== inode) {
+      this.waiting[inode.waiting] = last;
+      last.waiting = inode.waiting;
+    }
+    inode.waiting = -1;
   }
 }
 
@@ -72,8 +86,10 @@ export class Orphans implements PutOff {
 export function addOrphan(volume: Volume, inode: Ext4Inode): void {
   assert(volume.journal.running, "orphans are made inside handles");
   if (inode.orphan) return;
+  const { waiting } = volume.orphans;
   inode.orphan = true;
-  volume.orphans.waiting.add(inode);
+  inode.waiting = waiting.length;
+  waiting.push(inode);
 }
 
 function listOrphan(volume: Volume, inode: Ext4Inode): void {
@@ -96,7 +112,7 @@ export function removeOrphan(volume: Volume, inode: Ext4Inode): void {
   if (!inode.orphan) return;
   const { orphans } = volume;
   inode.orphan = false;
-  if (orphans.waiting.delete(inode)) return;
+  if (inode.waiting >= 0) return orphans.leave(inode);
   const { ino } = inode;
   if (orphans.file !== null && orphans.file.remove(volume, ino)) return;
   const next = orphans.nextOf.get(ino);

@@ -3,7 +3,7 @@
  * function here knows of data blocks or of the map in memory.
  */
 import { assert } from "@xiplab/core";
-import type { LblkRange } from "../block-map.ts";
+import { LBLK_MAX, type LblkRange } from "../block-map.ts";
 import * as f from "../format/extent.ts";
 import { UNWRITTEN_MAX, WRITTEN_MAX } from "../format/extent.ts";
 import { deleteEntries, fixKeys, insertEntry, makeRoom, shrinkRoot } from "./edit.ts";
@@ -209,6 +209,7 @@ function nextLeafKey(path: readonly Level[]): number {
  */
 export function removeRun(tree: TreeContext, first: number, end: number): void {
   const { inode, volume } = tree;
+  if (tree.treeBlocks === 0 && first === 0 && end === LBLK_MAX) return removeAll(tree);
   if (first > 0) splitAround(tree, first, end);
   for (let at = first; at < end;) {
     const path = pathTo(volume, inode, at);
@@ -217,6 +218,13 @@ export function removeRun(tree: TreeContext, first: number, end: number): void {
     at = next;
   }
   if (tree.treeBlocks > 0) shrinkRoot(tree, rootOf(volume, inode));
+}
+
+/** All extents of a tree that is a root alone. HOT. */
+function removeAll(tree: TreeContext): void {
+  const root = rootOf(tree.volume, tree.inode);
+  const entries = entriesOf(root);
+  if (entries > 0) deleteEntries(tree, [root], 0, 0, entries);
 }
 
 /** Where [first, end) is inside of one extent: cut it at `end`, the rest is trimmed then. */
