@@ -15,6 +15,10 @@ const COMMANDS = [
   "copy-in",
   "copy-out",
   "fiemap",
+  "lsattr",
+  "chattr",
+  "getfattr",
+  "setfattr",
   "check",
   "compare",
 ];
@@ -32,7 +36,7 @@ test.each(COMMANDS)("%s --help has examples", (command) => {
   const { code, out } = sandbox.xip([command, "--help"]);
   expect(code).toBe(0);
   expect(out).toContain(`Usage: xip ${command}`);
-  expect(out).toContain(`Examples:\n  xip ${command}`);
+  expect(out).toContain(`\nExamples:\n  xip ${command}`);
 });
 
 test("the version is that of the package", () => {

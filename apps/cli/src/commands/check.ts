@@ -32,8 +32,8 @@ async function check(context: Context, image: string, options: CheckOptions): Pr
     const { findings, clean, inodesUsed, blocksUsed } = design.check(device);
     patience.stop();
     const sound = findings.length === 0;
-    // Not even the root: nothing behind the superblock could be read.
-    const isOpaque = !sound && inodesUsed === 0;
+    // The superblock alone: nothing behind it could be read.
+    const isOpaque = findings.length === 1 && inodesUsed === 0;
     if (isOpaque) refuseUnsupportedFeatures(image, opened);
     if (options.json === true) {
       const messages = findings.map((finding) => describeCorruption(finding));

@@ -156,8 +156,10 @@ async function copyOne(
       tally.skip(showName(target), error.detail ?? "the format cannot hold it");
       return;
     }
-    // Calls on an open file know no path.
-    if (error instanceof FsError && error.path === undefined) error.path = showName(target);
+    // Calls on an open file know no path, and that of what stands in for it says little.
+    if (error instanceof FsError && (error.path === undefined || replaces)) {
+      error.path = showName(target);
+    }
     throw error;
   }
   if (stat.nlink > 1n) links.set(identity, existing ?? target);
