@@ -68,8 +68,9 @@ export interface StatFs {
   readonly type: number;
   readonly blockSize: number;
   readonly blocks: number;
+  /** Not in use. Some may be kept back, from root too. */
   readonly blocksFree: number;
-  /** Free for others than root. */
+  /** Free for others than root: what a program can count on, metadata included. */
   readonly blocksAvailable: number;
   readonly files: number;
   readonly filesFree: number;

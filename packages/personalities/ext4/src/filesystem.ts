@@ -244,8 +244,9 @@ export class Ext4FileSystem implements FileSystem {
       type: EXT4_MAGIC,
       blockSize: geometry.blockSize,
       blocks: geometry.blockCount - this.overhead,
-      blocksFree: Math.max(0, balloc.available(true)),
-      blocksAvailable: Math.max(0, balloc.available(false)),
+      // As the kernel: what is kept back for conversions is free, and available to nobody.
+      blocksFree: balloc.unused,
+      blocksAvailable: balloc.available(false),
       files: geometry.inodeCount,
       filesFree: groups.freeInodes,
       nameMax: NAME_MAX,

@@ -105,6 +105,8 @@ export interface BlockAllocator {
   /** Promise data blocks (and what metadata they need) to delayed allocation. @throws ENOSPC */
   reserve(blocks: number): void;
   unreserve(blocks: number): void;
+  /** Neither taken nor promised; the spare for metadata is part of it. */
+  readonly unused: number;
   /** Free for a caller now: without promises, and without root's share unless privileged. */
   available(privileged: boolean): number;
   /** After ENOSPC: blocks were freed that only wait for a commit. Commit between handles, and try

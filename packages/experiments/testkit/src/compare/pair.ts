@@ -179,9 +179,9 @@ export class FullPair extends Pair {
 
   constructor(volume: Volume, cutsPower: boolean) {
     super(volume, cutsPower);
-    const { blocksFree, blockSize } = volume.program.task.statfs();
-    this.fillerSize = Math.max(0, blocksFree - ROOM_BLOCKS) * blockSize;
+    this.fillerSize = Number.MAX_SAFE_INTEGER;
     this.fillUp();
+    this.fillerSize = this.leaveRoom();
   }
 
   protected override get comparesTimes(): boolean {
@@ -194,9 +194,24 @@ export class FullPair extends Pair {
     const path = "/.filler" as Name;
     this.filler = task.open(path, O_CREAT | O_EXCL | O_RDWR, 0);
     task.unlink(path);
-    for (let size = this.fillerSize; size > 0; size -= 4 * PAGE_SIZE) {
-      if (tryFallocate(task, this.filler, size)) return;
+    // How much can be had is tried: what statfs calls free may be kept back, from root too.
+    const { blocks, blockSize } = task.statfs();
+    let size = 0;
+    for (let step = Math.min(this.fillerSize, blocks * blockSize); step >= PAGE_SIZE;) {
+      const more = Math.min(step, this.fillerSize - size);
+      if (more > 0 && tryFallocate(task, this.filler, size, more)) size += more;
+      else step = Math.floor(step / 2 / PAGE_SIZE) * PAGE_SIZE;
     }
+  }
+
+  /** Make the filler smaller. Returns its size. */
+  private leaveRoom(): number {
+    const { task } = this.volume.program;
+    const filler = this.filler!;
+    const { blockSize } = task.statfs();
+    const size = Math.max(0, task.fstat(filler).size - ROOM_BLOCKS * blockSize);
+    task.ftruncate(filler, size);
+    return size;
   }
 
   protected override letGo(): void {
@@ -284,13 +299,13 @@ export function limitsOf(volume: Volume): ModelLimits {
 }
 
 /** False where the space has become too small. */
-function tryFallocate(task: Task, file: OpenFile, size: number): boolean {
+function tryFallocate(task: Task, file: OpenFile, pos: number, length: number): boolean {
   try {
-    task.fallocate(file, 0, 0, size);
+    task.fallocate(file, 0, pos, length);
     return true;
   } catch (error) {
     if (!(error instanceof FsError && error.code === "ENOSPC")) throw error;
-    task.ftruncate(file, 0);
+    task.ftruncate(file, pos);
     return false;
   }
 }

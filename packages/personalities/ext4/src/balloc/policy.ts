@@ -47,6 +47,10 @@ export abstract class Policy implements BlockAllocator {
     this.space.unreserve(blocks);
   }
 
+  get unused(): number {
+    return this.space.unused;
+  }
+
   available(privileged: boolean): number {
     return this.space.available(privileged);
   }

@@ -93,11 +93,16 @@ export class Space {
     return Math.min(request.length, room);
   }
 
-  /** Free for a caller: without what is promised and kept back, and root's share. */
+  /** Neither taken nor promised. */
+  get unused(): number {
+    const promised = this.promised + this.metadataFor(this.promised);
+    return Math.max(0, this.groups.freeBlocks - this.staged - promised);
+  }
+
+  /** Free for a caller: without what is kept back, and root's share. */
   available(privileged: boolean): number {
-    const kept = this.spare + this.promised + this.metadataFor(this.promised);
     const forRoot = privileged ? 0 : this.geometry.reservedBlocks;
-    return Math.max(0, this.groups.freeBlocks - this.staged - kept - forRoot);
+    return Math.max(0, this.unused - this.spare - forRoot);
   }
 
   /** Promise data blocks, and extent blocks for them. @throws FsError ENOSPC, nothing changed */
