@@ -196,7 +196,18 @@ class HostImage implements PmemObserver, SegmentSource {
   read(offset: number, target: Uint8Array): void {
     this.checkOpen();
     this.segments.set(Math.floor(offset / SEGMENT_SIZE), target);
-    if (offset < this.size.holeFrom) this.readFile(offset, target, target.length);
+    if (offset < this.size.holeFrom) this.readSegment(offset, target);
+  }
+
+  /** Zeros are left out: memory that nobody wrote takes none of the host's. */
+  private readSegment(offset: number, target: Uint8Array): void {
+    this.probe ??= new Uint8Array(new ArrayBuffer(PROBE_SIZE));
+    for (let done = 0; done < target.length; done += PROBE_SIZE) {
+      const wanted = Math.min(PROBE_SIZE, target.length - done);
+      const read = this.readFile(offset + done, this.probe, wanted);
+      if (!isZero(this.probe, 0, read)) target.set(this.probe.subarray(0, read), done);
+      if (read < wanted) return;
+    }
   }
 
   isHole(offset: number, length: number): boolean {

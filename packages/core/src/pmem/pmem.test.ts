@@ -158,6 +158,39 @@ describe("a large device", () => {
     expect(device.view(2 ** 40 - 8, 8).getUint32(SEGMENT_SIZE - 4, true)).toBe(2);
   });
 
+  it("finds each of millions of segments again", () => {
+    const size = 2 ** 44;
+    const device = new Pmem(size);
+    const places = Array.from({ length: 50 }, (_, index) => (index * 349_525 + 7) * SEGMENT_SIZE);
+    for (const [index, at] of places.entries()) {
+      if (at < size) device.storeU32(at, index + 1, PURPOSE_DATA);
+    }
+    const found = places
+      .filter((at) => at < size)
+      .map((at) => device.view(at, 4).getUint32(0, true));
+    expect(found.length).toBeGreaterThan(20);
+    expect(found).toEqual(found.map((_, index) => index + 1));
+    expect(device.directAccess(places[1]! + SEGMENT_SIZE, 8)).toEqual(new Uint8Array(8));
+  });
+
+  it("copies holes of what stands behind it without reading a segment", () => {
+    const reads: number[] = [];
+    const device = new Pmem(4 * SEGMENT_SIZE, "adr", {
+      read: (offset, target) => {
+        reads.push(offset);
+        target.fill(7);
+      },
+      isHole: (offset) => offset < 2 * SEGMENT_SIZE,
+    });
+    const target = new Uint8Array(16).fill(1);
+    device.load(SEGMENT_SIZE - 8, target, 0, 16);
+    expect(target).toEqual(new Uint8Array(16));
+    expect(reads).toEqual([]);
+    device.load(2 * SEGMENT_SIZE - 8, target, 0, 16);
+    expect(target).toEqual(Uint8Array.from([...new Uint8Array(8), ...new Uint8Array(8).fill(7)]));
+    expect(reads).toEqual([2 * SEGMENT_SIZE]);
+  });
+
   it("has a whole number of pages", () => {
     expect(() => new Pmem(4097)).toThrow("multiple of the page size");
     expect(() => new Pmem(0)).toThrow("positive integer");

@@ -4,6 +4,8 @@
  * The memory is an array of 2 MiB segments, each a fixed-length ArrayBuffer with its views, which
  * comes into being when it is first touched: a 1 TiB device costs nothing until it is used. Where a
  * `SegmentSource` stands behind the device (a host file), a segment is read from it at that moment.
+ * Segments are found through a table of two levels, of which the lower one too is made on demand:
+ * eight million places, for 16 TiB, would keep the garbage collector busy.
  *
  * Invariants:
  * - a segment that does not exist is zero, or still unchanged in the source;
@@ -26,6 +28,11 @@ import {
 import { LINE_SIZE, PAGE_SIZE } from "../spec/units.ts";
 import { UndoLog } from "./undo.ts";
 
+/** Places in a part of the table, for 128 MiB: metadata is often a little in each so many. */
+const PART_LOG = 6;
+const PART_LENGTH = 2 ** PART_LOG;
+const PART_MASK = PART_LENGTH - 1;
+
 /** Below this, a loop is faster than `set(subarray)`, which makes an object. Bytes. */
 const COPY_BY_LOOP_MAX = 64;
 
@@ -37,7 +44,10 @@ export interface SegmentSource {
    * @throws FsError where it cannot be read.
    */
   read(offset: number, target: Uint8Array): void;
-  /** Is the range, inside a segment that was not read, zero? Asked before zeros are stored there. */
+  /**
+   * Is the range, inside a segment that was not read, zero? Asked before zeros are stored there, and
+   * before the range is copied: nothing need be read then.
+   */
   isHole(offset: number, length: number): boolean;
 }
 
@@ -50,8 +60,8 @@ export class Pmem implements PmemDevice {
     flushes: 0,
     fences: 0,
   };
-  private readonly segments: Array<Uint8Array | undefined>;
-  private readonly views: Array<DataView | undefined>;
+  private readonly segments: Array<Array<Uint8Array | undefined>>;
+  private readonly views: Array<Array<DataView | undefined>>;
   private readonly source: SegmentSource | null;
   private readonly undoLog = new UndoLog();
   private recordsUndo = false;
@@ -62,12 +72,9 @@ export class Pmem implements PmemDevice {
     this.size = size;
     this.domain = domain;
     this.source = source ?? null;
-    const count = Math.ceil(size / SEGMENT_SIZE);
-    // Sized at once: half a million places for 1 TiB are made in no time, and stay a fast array.
-    // oxlint-disable-next-line unicorn/no-new-array
-    this.segments = new Array<Uint8Array | undefined>(count);
-    // oxlint-disable-next-line unicorn/no-new-array
-    this.views = new Array<DataView | undefined>(count);
+    const parts = Math.ceil(size / SEGMENT_SIZE / PART_LENGTH);
+    this.segments = Array.from({ length: parts }, () => NO_SEGMENTS);
+    this.views = Array.from({ length: parts }, () => NO_VIEWS);
   }
 
   /** See PmemDevice. HOT. */
@@ -75,7 +82,7 @@ export class Pmem implements PmemDevice {
     this.checkRange(offset, length);
     const index = Math.floor(offset / SEGMENT_SIZE);
     assert(offset - index * SEGMENT_SIZE + length <= SEGMENT_SIZE, "a view stays in its segment");
-    return this.views[index] ?? this.makeView(index);
+    return this.views[index >>> PART_LOG]![index & PART_MASK] ?? this.makeView(index);
   }
 
   /** See PmemDevice. HOT. */
@@ -83,7 +90,7 @@ export class Pmem implements PmemDevice {
     this.checkRange(offset, length);
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
-    const segment = this.segments[index] ?? this.makeSegment(index);
+    const segment = this.segmentAt(index) ?? this.makeSegment(index);
     return segment.subarray(at, Math.min(at + length, SEGMENT_SIZE));
   }
 
@@ -93,7 +100,7 @@ export class Pmem implements PmemDevice {
     assert(start + length <= target.length, "the target has room for what is loaded");
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
-    const segment = this.segments[index];
+    const segment = this.segmentAt(index);
     if (segment !== undefined && at + length <= SEGMENT_SIZE) {
       copyBytes(segment, at, target, start, length);
     } else {
@@ -125,8 +132,8 @@ export class Pmem implements PmemDevice {
     assert((offset & 3) === 0, "a 4-byte store is aligned");
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
-    const view = this.views[index] ?? this.makeView(index);
-    if (this.recordsUndo) this.undoLog.save(index, this.segments[index]!, at, 4);
+    const view = this.views[index >>> PART_LOG]![index & PART_MASK] ?? this.makeView(index);
+    if (this.recordsUndo) this.undoLog.save(index, this.segmentAt(index)!, at, 4);
     view.setUint32(at, value, true);
     this.count(4, purpose);
   }
@@ -137,8 +144,8 @@ export class Pmem implements PmemDevice {
     assert((offset & 7) === 0, "an 8-byte store is aligned");
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
-    const view = this.views[index] ?? this.makeView(index);
-    if (this.recordsUndo) this.undoLog.save(index, this.segments[index]!, at, 8);
+    const view = this.views[index >>> PART_LOG]![index & PART_MASK] ?? this.makeView(index);
+    if (this.recordsUndo) this.undoLog.save(index, this.segmentAt(index)!, at, 8);
     view.setUint32(at, low, true);
     view.setUint32(at + 4, high, true);
     this.count(8, purpose);
@@ -152,8 +159,9 @@ export class Pmem implements PmemDevice {
       const at = offset + done - index * SEGMENT_SIZE;
       const part = Math.min(length - done, SEGMENT_SIZE - at);
       done += part;
-      if (this.segments[index] === undefined && this.isHole(index, at, part)) continue;
-      const segment = this.segments[index] ?? this.makeSegment(index);
+      let segment = this.segmentAt(index);
+      if (segment === undefined && this.isHole(index, at, part)) continue;
+      segment ??= this.makeSegment(index);
       if (this.recordsUndo) this.undoLog.save(index, segment, at, part);
       segment.fill(0, at, at + part);
     }
@@ -195,7 +203,7 @@ export class Pmem implements PmemDevice {
    */
   rollback(): void {
     assert(this.undoLog.depth > 0, "a rollback has its snapshot");
-    this.undoLog.pop(this.segments);
+    this.undoLog.pop();
     this.recordsUndo = this.undoLog.depth > 0;
   }
 
@@ -211,9 +219,14 @@ export class Pmem implements PmemDevice {
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
     const end = Math.min(at + length, SEGMENT_SIZE);
-    const segment = this.segments[index];
+    const segment = this.segmentAt(index);
     if (segment === undefined) return ZEROS.subarray(at, end);
     return segment.subarray(at, end);
+  }
+
+  /** HOT. */
+  private segmentAt(index: number): Uint8Array | undefined {
+    return this.segments[index >>> PART_LOG]![index & PART_MASK];
   }
 
   private isHole(index: number, at: number, length: number): boolean {
@@ -225,10 +238,11 @@ export class Pmem implements PmemDevice {
       const index = Math.floor((offset + done) / SEGMENT_SIZE);
       const at = offset + done - index * SEGMENT_SIZE;
       const part = Math.min(length - done, SEGMENT_SIZE - at);
-      if (this.segments[index] === undefined && this.source === null) {
+      let segment = this.segmentAt(index);
+      if (segment === undefined && this.isHole(index, at, part)) {
         target.fill(0, start + done, start + done + part);
       } else {
-        const segment = this.segments[index] ?? this.makeSegment(index);
+        segment ??= this.makeSegment(index);
         copyBytes(segment, at, target, start + done, part);
       }
       done += part;
@@ -247,7 +261,7 @@ export class Pmem implements PmemDevice {
       const index = Math.floor((offset + done) / SEGMENT_SIZE);
       const at = offset + done - index * SEGMENT_SIZE;
       const part = Math.min(length - done, SEGMENT_SIZE - at);
-      const segment = this.segments[index] ?? this.makeSegment(index);
+      const segment = this.segmentAt(index) ?? this.makeSegment(index);
       if (this.recordsUndo) this.undoLog.save(index, segment, at, part);
       copyBytes(source, start + done, segment, at, part);
       done += part;
@@ -261,20 +275,33 @@ export class Pmem implements PmemDevice {
   }
 
   private makeSegment(index: number): Uint8Array {
-    assert(index >= 0 && index < this.segments.length, "a segment is inside the device");
     const offset = index * SEGMENT_SIZE;
+    assert(offset >= 0 && offset < this.size, "a segment is inside the device");
     const bytes = new Uint8Array(new ArrayBuffer(Math.min(SEGMENT_SIZE, this.size - offset)));
     this.source?.read(offset, bytes);
-    this.segments[index] = bytes;
-    this.views[index] = new DataView(bytes.buffer);
+    const part = index >>> PART_LOG;
+    if (this.segments[part] === NO_SEGMENTS) {
+      this.segments[part] = emptyPart<Uint8Array>();
+      this.views[part] = emptyPart<DataView>();
+    }
+    this.segments[part]![index & PART_MASK] = bytes;
+    this.views[part]![index & PART_MASK] = new DataView(bytes.buffer);
     return bytes;
   }
 
   private makeView(index: number): DataView {
     this.makeSegment(index);
-    return this.views[index]!;
+    return this.views[index >>> PART_LOG]![index & PART_MASK]!;
   }
 }
+
+function emptyPart<T>(): Array<T | undefined> {
+  return Array.from({ length: PART_LENGTH }, () => undefined);
+}
+
+/** Stand for every part of the table that has nothing. Never written to. */
+const NO_SEGMENTS = emptyPart<Uint8Array>();
+const NO_VIEWS = emptyPart<DataView>();
 
 /** Stands for every segment that does not exist. Never written to. */
 export const ZEROS: Uint8Array = new Uint8Array(new ArrayBuffer(SEGMENT_SIZE));

@@ -14,8 +14,8 @@ import { PAGE_SIZE } from "../spec/units.ts";
 const PAGES_PER_SEGMENT = SEGMENT_SIZE / PAGE_SIZE;
 
 export class UndoLog {
-  /** Segment index of every saved page, with its page inside the segment and its old bytes. */
-  private readonly segmentOf: number[] = [];
+  /** Segment of every saved page, with its page inside the segment and its old bytes. */
+  private readonly segmentOf: Uint8Array[] = [];
   private readonly pageOf: number[] = [];
   /** Buffers are kept for the next snapshot: thousands of rollbacks allocate only once. */
   private readonly copies: Uint8Array[] = [];
@@ -52,25 +52,23 @@ export class UndoLog {
     for (let page = Math.floor(at / PAGE_SIZE); page <= last; page++) {
       if (marks[page] === this.stamp) continue;
       marks[page] = this.stamp;
-      this.keep(index, page, segment);
+      this.keep(segment, page);
     }
   }
 
   /** Put back what was saved since the innermost level was opened, and close that level. */
-  pop(segments: ReadonlyArray<Uint8Array | undefined>): void {
+  pop(): void {
     const start = this.starts.pop();
     assert(start !== undefined, "a rollback has its snapshot");
     this.stamps.pop();
     while (this.used > start) {
       this.used--;
-      const segment = segments[this.segmentOf[this.used]!];
-      assert(segment !== undefined, "a saved page has a segment");
-      segment.set(this.copies[this.used]!, this.pageOf[this.used]! * PAGE_SIZE);
+      this.segmentOf[this.used]!.set(this.copies[this.used]!, this.pageOf[this.used]! * PAGE_SIZE);
     }
     this.stamp = this.stamps.at(-1) ?? 0;
   }
 
-  private keep(index: number, page: number, segment: Uint8Array): void {
+  private keep(segment: Uint8Array, page: number): void {
     let copy = this.copies[this.used];
     if (copy === undefined) {
       copy = new Uint8Array(new ArrayBuffer(PAGE_SIZE));
@@ -78,7 +76,7 @@ export class UndoLog {
     }
     const from = page * PAGE_SIZE;
     copy.set(segment.subarray(from, from + PAGE_SIZE));
-    this.segmentOf[this.used] = index;
+    this.segmentOf[this.used] = segment;
     this.pageOf[this.used] = page;
     this.used++;
   }
