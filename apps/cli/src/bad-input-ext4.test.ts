@@ -103,6 +103,7 @@ describe("damage", () => {
     closeSync(file);
     const before = readFileSync(path("flipped.img"));
     expectRefusals("flipped.img", before, ["ls", "copy-in file /g"], failure(3, /checksum is/));
+    expect(sandbox.xip(["check", "flipped.img"]).code).toBe(3);
   });
 
   test("a damaged inode is named, and what is whole can still be read", ({ skip }) => {

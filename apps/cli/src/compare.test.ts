@@ -11,6 +11,7 @@ const sandbox = new Sandbox();
 afterAll(() => sandbox.remove());
 
 interface Row {
+  readonly personality: string;
   readonly unwritten: string;
   readonly data: string;
   readonly media: string;
@@ -33,8 +34,13 @@ describe("a quick comparison of everything on the log", () => {
       /plain none † +\d+ lost of \d+ states of log, first plain\/xip\/none\/log/,
     );
     expect(ran.out).toMatch(/plain prewrite † +\d+ stale of \d+ states of log/);
+    expect(ran.out).toMatch(/ext4 none † +\d+ lost of \d+ states of log/);
+    expect(ran.out).toMatch(/ext4 prewrite † +\d+ stale of \d+ states of log/);
     for (const design of ["complete", "wrapped", "own", "zero", "delalloc", "nodelalloc"]) {
-      expect(ran.out).toMatch(new RegExp(`plain ${design} +nothing in \\d+ states: as expected`));
+      for (const name of ["plain", "ext4"]) {
+        const expected = new RegExp(`${name} ${design} +nothing in \\d+ states: as expected`);
+        expect(ran.out).toMatch(expected);
+      }
     }
     expect(ran.out).toContain("negative control");
     expect(ran.out).toMatch(/[\d,]+ crash states tried at \d+ places; at \d+ of them/);
@@ -48,10 +54,10 @@ describe("a quick comparison of everything on the log", () => {
 
   test("gives programs a row per design and medium, with every field", () => {
     const rows = rowsOf("log.json");
-    expect(rows).toHaveLength(16);
+    expect(rows).toHaveLength(32);
     for (const row of rows) {
       expect(row).toMatchObject({
-        personality: "plain",
+        personality: expect.stringMatching(/^(plain|ext4)$/),
         workload: "log",
         wallNsPerOp: expect.any(Number),
         modelledNsPerOp: { p50: expect.any(Number), p99: expect.any(Number) },
@@ -66,14 +72,18 @@ describe("a quick comparison of everything on the log", () => {
       });
     }
     const caught = rows.filter(({ crash }) => crash.lost + crash.stale + crash.broken > 0);
-    expect(caught.map((row) => `${row.unwritten} ${row.media}`)).toEqual([
-      "none dram",
-      "none optane",
-      "prewrite dram",
-      "prewrite optane",
+    expect(caught.map((row) => `${row.personality} ${row.unwritten} ${row.media}`)).toEqual([
+      "plain none dram",
+      "plain none optane",
+      "plain prewrite dram",
+      "plain prewrite optane",
+      "ext4 none dram",
+      "ext4 none optane",
+      "ext4 prewrite dram",
+      "ext4 prewrite optane",
     ]);
     expect(rows.filter((row) => row.data !== "xip").map((row) => row.unwritten)).toEqual(
-      Array.from({ length: 4 }, () => "writeback"),
+      Array.from({ length: 8 }, () => "writeback"),
     );
     const meta = JSON.parse(readFileSync(sandbox.path("log.json"), "utf8")).meta;
     expect(meta).toMatchObject({ seed: 2013, quick: true, node: process.version });
@@ -118,8 +128,8 @@ test("JSON to stdout, instead of the table; a tree with nothing in it", () => {
   expect(ran.code).toBe(0);
   const { meta, rows } = JSON.parse(ran.out);
   expect(meta.tree).toMatchObject({ files: 0, bytes: 0 });
-  expect(rows).toHaveLength(1);
-  expect(rows[0]).toMatchObject({ verified: true, ops: 1, extentsPerFile: 0 });
+  expect(rows).toHaveLength(2);
+  for (const row of rows) expect(row).toMatchObject({ verified: true, ops: 1, extentsPerFile: 0 });
 });
 
 test("a file that cannot be written is found out before the work", () => {
