@@ -6,7 +6,8 @@
  */
 import { assert, isDirectory, isRegular, isSymlink, PURPOSE_ZEROING } from "@xiplab/core";
 import type { Ino } from "@xiplab/core";
-import { creditsForTruncate, fileMap, truncateBlocks } from "./file-map.ts";
+import { LBLK_MAX } from "./block-map.ts";
+import { creditsForTruncate, fileMap, freeRange, truncateBlocks } from "./file-map.ts";
 import { clearInode, readInode, writeInode } from "./inode-io.ts";
 import type { Ext4Inode } from "./inode.ts";
 import { addOrphan, loadOrphanList, ORPHAN_CREDITS, requireOrphan } from "./orphan.ts";
@@ -27,7 +28,7 @@ export function freeInode(volume: Volume, inode: Ext4Inode): void {
   const blocks = hasBlocks(inode) ? creditsForTruncate(volume, inode, 0) : 0;
   if (blocks + FREE_CREDITS <= journal.creditsMax) {
     journal.run(blocks + FREE_CREDITS, () => {
-      if (blocks > 0) truncateBlocks(volume, inode, 0);
+      if (blocks > 0) freeRange(fileMap(volume, inode), 0, LBLK_MAX);
       freeRecord(volume, inode);
     });
     return;

@@ -164,9 +164,7 @@ export function writeInode(volume: Volume, inode: Ext4Inode, data = true): void 
   const { journal } = volume;
   assert(journal.running, "inodes are written inside handles");
   assert(inode.diskSize <= inode.size, "the size on the medium is not ahead");
-  // The count that was read was less than what the map had, as came out when it was freed.
-  if (inode.blocks < 0)
-    corrupt("ext4_inode", `inode ${inode.ino}`, "blocks", inode.blocks, "those of its map");
+  requireBlocks(inode);
   if (inode.diskSize >= LARGE_SIZE) requireLargeFile(volume);
   clampTimes(inode);
   if (inode.stale < 0) {
@@ -181,13 +179,20 @@ export function writeInode(volume: Volume, inode: Ext4Inode, data = true): void 
 /** Last change of an inode whose blocks are freed: nothing leads to it. Inside a handle. */
 export function clearInode(volume: Volume, inode: Ext4Inode): void {
   assert(inode.nlink === 0, "an inode with names is not cleared");
+  requireBlocks(inode);
   inode.resize(0);
-  writeInode(volume, inode);
-  // The number may have another owner before the commit.
+  clampTimes(inode);
+  // At once: the number may have another owner before the commit.
   volume.records.remove(inode);
-  const { buffer, at } = slotOf(volume, inode.ino);
+  const { buffer, at } = writableSlotOf(volume, inode.ino);
   encode(volume.geometry, buffer.view, buffer.at + at, inode);
   INODE.dtime.set(buffer.view, buffer.at + at, deletionTime(volume));
+}
+
+/** @throws CorruptionError where the count that was read was less than what the map had, as came out
+ * when that was freed */
+function requireBlocks({ blocks, ino }: Ext4Inode): void {
+  if (blocks < 0) corrupt("ext4_inode", `inode ${ino}`, "blocks", blocks, "those of its map");
 }
 
 /** Images of other programs may be without the feature until a file needs it, as in the kernel. */
