@@ -192,7 +192,9 @@ export class ExtentMap {
 function behindOf(lblkMax: number): Readonly<Extent> {
   let behind = behinds.get(lblkMax);
   if (behind === undefined) {
-    behind = { lblk: lblkMax, length: 0, pblk: 0, unwritten: false };
+    // Its fields in another order than those of extents: V8 gives it a shape of its own then. With
+    // theirs, a limit beyond 2^31 would put `lblk` of every extent in a box, for `find` to open.
+    behind = { length: 0, lblk: lblkMax, pblk: 0, unwritten: false };
     behinds.set(lblkMax, behind);
   }
   return behind;
