@@ -20,7 +20,9 @@ export function addCopyIn(cli: Cli): void {
     .summary("copy files and directories into an image")
     .description(
       "Copy files and directories of the host into an image: modes, owners, times, symbolic and " +
-        "hard links, holes and special files are kept.",
+        "hard links, holes and special files are kept. Extended attributes, access control lists " +
+        "and flags of the host are not: Node cannot read them. 'xip setfattr' and 'xip chattr' " +
+        "set them in the image.",
     )
     .usage("[options] <image> <host...> <destination>")
     .argument("<image>", "image file")

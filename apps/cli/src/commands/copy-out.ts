@@ -19,7 +19,9 @@ export function addCopyOut(cli: Cli): void {
     .summary("copy a file or directory out of an image")
     .description(
       "Copy a file or a whole directory of an image to the host: modes, times, symbolic and hard " +
-        "links and holes are kept; owners and special files where you are root.",
+        "links and holes are kept; owners and special files where you are root. Extended " +
+        "attributes, access control lists and flags are not: Node cannot set them. " +
+        "'xip getfattr' and 'xip lsattr' print them.",
     )
     .argument("<image>", "image file")
     .argument("<path>", "path inside the image", imagePathArgument)
