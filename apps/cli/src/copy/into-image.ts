@@ -189,10 +189,12 @@ async function copyContents(task: Task, path: Name, entry: InEntry, tally: Tally
     const file = task.open(path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
     try {
       const sparse = entry.stat.blocks * SECTOR_BYTES < entry.stat.size;
-      const chunk = new Uint8Array(CHUNK_BYTES);
+      // Whole pages, and no more than a small file needs: many files are small.
+      const pages = Math.ceil((Number(entry.stat.size) + 1) / PAGE_SIZE);
+      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, pages * PAGE_SIZE));
       let pos = 0;
       for (;;) {
-        const length = readSync(source, chunk, 0, CHUNK_BYTES, pos);
+        const length = readSync(source, chunk, 0, chunk.length, pos);
         if (length === 0) break;
         for (const [start, end] of sparse ? dataRuns(chunk, length) : [[0, length] as const]) {
           writeAll(task, file, chunk, start, end - start, pos + start);

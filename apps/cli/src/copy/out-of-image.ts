@@ -213,12 +213,12 @@ async function copyContents(
   try {
     const file = task.open(entry.source, O_RDONLY, 0);
     try {
-      const chunk = new Uint8Array(CHUNK_BYTES);
       const { size } = entry.stat;
+      const chunk = new Uint8Array(Math.min(CHUNK_BYTES, size));
       for (let data = seekData(task, file, 0); data < size;) {
         const hole = Math.min(size, task.lseek(file, data, SEEK_HOLE));
         for (let pos = data; pos < hole;) {
-          const length = task.pread(file, chunk, 0, Math.min(CHUNK_BYTES, hole - pos), pos);
+          const length = task.pread(file, chunk, 0, Math.min(chunk.length, hole - pos), pos);
           if (length === 0) break;
           writeAll(target, chunk, length, pos);
           pos += length;
