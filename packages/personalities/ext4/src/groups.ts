@@ -22,12 +22,12 @@ import {
   verify,
 } from "@xiplab/core";
 import type { BlockKind, Buffer, Buffers } from "./buffers.ts";
-import { crcRaw } from "./checksum.ts";
 import * as d from "./format/group-descriptor.ts";
 import { BG_BLOCK_UNINIT, BG_INODE_UNINIT, BG_ITABLE_ZEROED } from "./format/group-descriptor.ts";
 import type { Geometry } from "./geometry.ts";
 import { countUsed, isUsed, setBits } from "./groups/bits.ts";
 import { FixedRuns } from "./groups/fixed.ts";
+import { crcSparse } from "./journal/crc-zeros.ts";
 import type { Transactions } from "./journal/transactions.ts";
 import type { Groups } from "./volume.ts";
 
@@ -473,5 +473,5 @@ function descError(
 
 /** crc32c of the bytes that hold the group's bits; padding beyond them does not count. */
 function bitmapChecksum(geometry: Geometry, buffer: Buffer, bits: number): number {
-  return crcRaw(geometry.csumSeed, buffer.view, buffer.at, bits >>> 3);
+  return crcSparse(geometry.csumSeed, buffer.view, buffer.at, bits >>> 3);
 }
