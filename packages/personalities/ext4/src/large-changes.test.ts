@@ -15,6 +15,7 @@ import {
   Pmem,
   PURPOSE_DATA,
   S_IFREG,
+  type XipRange,
 } from "@xiplab/core";
 import { expect, it } from "vitest";
 import { dropMap, fileMap } from "./file-map.ts";
@@ -53,9 +54,9 @@ function makeImage(): Pmem {
 }
 
 /** Blocks in turn written and unwritten, each an extent of its own. */
-function makeStripes({ fs, inode }: Opened): void {
-  fs.fallocate(inode, 0, 0, EXTENTS * BLOCK);
-  for (let at = 0; at < EXTENTS; at += 2) {
+function makeStripes({ fs, inode }: Opened, count = EXTENTS): void {
+  fs.fallocate(inode, 0, 0, count * BLOCK);
+  for (let at = 0; at < count; at += 2) {
     fs.xipConvert(inode.mapping, at * BLOCK, BLOCK, inode.diskSize);
   }
   fs.sync();
@@ -235,5 +236,27 @@ it("a size that covers thousands of extents takes the tree along in pieces", () 
   });
   expect(handles).toBeGreaterThan(1);
   expect(before).toBe(size);
+  expectSound(device, image);
+});
+
+it("a swap that one transaction cannot do is refused, and changes nothing", () => {
+  const device = makeImage();
+  const image = openImage(device);
+  const { fs, inode } = image;
+  const count = 10_000;
+  makeStripes(image, count);
+  const old = blocksOf(image);
+  const staged: XipRange[] = [];
+  for (let at = 0; at < count;) {
+    const range = newXipRange();
+    fs.xipStage(inode.mapping, at * BLOCK, (count - at) * BLOCK, range);
+    staged.push(range);
+    at += range.length / BLOCK;
+  }
+  expect(() => fs.xipSwap(inode.mapping, 0, staged, count * BLOCK)).toThrow(
+    "more extents than a transaction",
+  );
+  fs.xipUnstage(inode.mapping, staged);
+  expect(blocksOf(image)).toEqual(old);
   expectSound(device, image);
 });

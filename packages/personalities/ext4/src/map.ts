@@ -366,6 +366,10 @@ export function xipSwap(
     aheadCredits(map, ahead) +
     2 * Math.min(runs.length, volume.groups.count) +
     INODE_CREDITS;
+  // A swap is all or nothing, so it has no pieces. The error is the kernel's for such a handle.
+  if (credits > volume.journal.creditsMax) {
+    throw new FsError("ENOSPC", "what is replaced has more extents than a transaction can free");
+  }
   retryForSpace(volume, () =>
     changeBlocks(volume, inode, credits, () => {
       const removed = map.replaceBlocks(first, runs);
