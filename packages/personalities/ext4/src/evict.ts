@@ -20,15 +20,19 @@ import { dropXattrs, XATTR_CREDITS } from "./xattr.ts";
 /** Bitmap and descriptor of the number, the record, attributes, the orphan list. */
 const FREE_CREDITS = 3 + XATTR_CREDITS + ORPHAN_CREDITS;
 
+/** Inodes of at most so many blocks are freed without counting how. */
+const SMALL_BLOCKS = 32;
+
 /** Free an inode without names, and everything that it has. @throws CorruptionError */
 export function freeInode(volume: Volume, inode: Ext4Inode): void {
   assert(inode.nlink === 0, "an inode with names is not freed");
   const { balloc, journal } = volume;
   if (inode.preallocation !== null) balloc.discardPreallocation(inode);
-  const blocks = hasBlocks(inode) ? creditsForTruncate(volume, inode, 0) : 0;
+  const mapped = hasBlocks(inode);
+  const blocks = mapped ? creditsForBlocks(volume, inode) : 0;
   if (blocks + FREE_CREDITS <= journal.creditsMax) {
     journal.run(blocks + FREE_CREDITS, () => {
-      if (blocks > 0) freeRange(fileMap(volume, inode), 0, LBLK_MAX);
+      if (mapped) freeRange(fileMap(volume, inode), 0, LBLK_MAX);
       freeRecord(volume, inode);
     });
     return;
@@ -39,6 +43,13 @@ export function freeInode(volume: Volume, inode: Ext4Inode): void {
   });
   truncateBlocks(volume, inode, 0);
   journal.run(FREE_CREDITS, () => freeRecord(volume, inode));
+}
+
+/** Blocks that freeing those of the inode changes; of a small one at most, without a look at them:
+ * each is in a group of its own. */
+function creditsForBlocks(volume: Volume, inode: Ext4Inode): number {
+  if (inode.blocks > SMALL_BLOCKS) return creditsForTruncate(volume, inode, 0);
+  return 2 * Math.min(inode.blocks, volume.groups.count);
 }
 
 function freeRecord(volume: Volume, inode: Ext4Inode): void {
