@@ -92,6 +92,7 @@ const cases: readonly Case[] = [
   ["ext4_xattr_entry.hash", 0, flip(1), "expected that of name and value"],
   ["ext4_xattr_entry (inode).valueOffset", -1, to(0), "expected a place of its own"],
   ["journal_superblock.magic", 0, to(0), "journal_superblock at block"],
+  ["ext4_inode (8).flags", 0, flip(0x1000), "inode 8: flags is", true],
   ["journal_superblock.start", 0, to(1), "expected 0, for the image needs no recovery"],
   // Pass 2
   ["ext4_dir_entry_2.recLen", 3, to(6), "recLen is 6, expected 4 n, inside the block"],

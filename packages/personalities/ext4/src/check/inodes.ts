@@ -208,11 +208,13 @@ export class InodePass {
     if (!geometry.hugeFile && INODE.blocksHi.get(view, at) !== 0) {
       this.add(ino, "blocksHi", INODE.blocksHi.get(view, at), "0 without huge_file");
     }
-    const isDirectory = (mode & S_IFMT) === S_IFDIR;
-    if ((flags & f.FL_INDEX) !== 0 && !(isDirectory && geometry.dirIndex)) {
-      this.add(ino, "flags", flags, "INDEX of directories alone, with dir_index");
-    }
+    this.checkIndex(ino, flags, (mode & S_IFMT) === S_IFDIR);
     if (geometry.inodeSize > INODE_BASE_SIZE) this.checkExtra(view, at, ino);
+  }
+
+  private checkIndex(ino: number, flags: number, isDirectory: boolean): void {
+    if ((flags & f.FL_INDEX) === 0 || (isDirectory && this.image.geometry.dirIndex)) return;
+    this.add(ino, "flags", flags, "INDEX of directories alone, with dir_index");
   }
 
   private checkForeign(ino: number, flags: number): void {
@@ -411,6 +413,7 @@ export class InodePass {
     const seed = inodeSeed(geometry.csumSeed, ino, INODE.generation.get(view, at));
     const isUsed = this.isSpecial(ino);
     this.checkForeign(ino, flags);
+    this.checkIndex(ino, flags, false);
     if (isUsed) {
       if (mode >>> 12 !== S_IFREG >>> 12) this.add(ino, "mode", mode, "a regular file");
       if (INODE.linksCount.get(view, at) === 0) this.add(ino, "linksCount", 0, 1);
