@@ -253,7 +253,10 @@ function hasAcls(directory: string): boolean {
 
 const entryOf = (tag: number) => ({ tag, perm: 7, id: ACL_UNDEFINED_ID });
 
-describe.skipIf(!IS_ROOT)("access control lists, as root on Linux", () => {
+// In CI the judge is there, or its absence is a failure.
+const MAY_SKIP = process.env["CI"] !== "true";
+
+describe.skipIf(!IS_ROOT && MAY_SKIP)("access control lists, as root on Linux", () => {
   const before = { directory: process.cwd(), umask: 0 };
   let directory = "";
 
