@@ -16,6 +16,7 @@ import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Readable } from "node:stream";
 import { createGzip } from "node:zlib";
+import { findProgram } from "@xiplab/oracles";
 import type { GuestKernel } from "./debian-kernel.ts";
 import type { ExtentState, Outcome } from "./outcome.ts";
 import type { Scenario, Step } from "./scenarios.ts";
@@ -51,9 +52,8 @@ export async function buildInitrd(
 
 /** A program with the libraries that it is linked to. */
 function copyProgram(name: string, root: string): void {
-  const path = execFileSync("sh", ["-c", `command -v ${name} || ls /usr/sbin/${name}`], {
-    encoding: "utf8",
-  }).trim();
+  const path = findProgram(name);
+  if (path === null) throw new Error(`${name} is not installed`);
   copyFileSync(path, join(root, "bin", name));
   const linked = execFileSync("ldd", [path], { encoding: "utf8" });
   for (const [library] of linked.matchAll(/\/\S+/g)) {

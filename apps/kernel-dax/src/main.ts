@@ -7,7 +7,6 @@
  * images clean for e2fsck, and the kernel's image is read back here. Extent states may differ: what
  * and why stands in docs/internals/ext4-dax.md.
  */
-import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +24,7 @@ import {
   WriteProtocolNames,
 } from "@xiplab/core";
 import { ext4 } from "@xiplab/ext4";
+import { e2fsck } from "@xiplab/oracles";
 import { debianKernel } from "./debian-kernel.ts";
 import { buildInitrd, type GuestResult, parseConsole } from "./guest.ts";
 import { outcomeOf, playHere } from "./here.ts";
@@ -156,12 +156,9 @@ function readBack(path: string, name: string): Outcome {
   });
 }
 
-/** e2fsck exits with 0 although it complains about totals: its words count too. */
 function fsck(image: string, what: string): string[] {
-  const { error, status, stdout } = spawnSync("e2fsck", ["-fn", image], { encoding: "utf8" });
-  if (error !== undefined) throw new Error("e2fsck is not installed", { cause: error });
-  const complains = /Fix\?|wrong|differences|WARNING|Warning/.test(stdout);
-  return status === 0 && !complains ? [] : [`${what} is not clean: ${stdout}`];
+  const { clean, output } = e2fsck(image);
+  return clean ? [] : [`${what} is not clean: ${output}`];
 }
 
 /** Per scenario a line for each outcome, with everybody who came to it. */
