@@ -77,4 +77,4 @@ export type { OpenFile } from "./vfs/open-file.ts";
 export { type Credentials, ROOT } from "./vfs/credentials.ts";
 export { Task } from "./vfs/task.ts";
 export type { TaskOptions } from "./vfs/task-base.ts";
-export { type AttributeChanges, Vfs } from "./vfs/vfs.ts";
+export { type AttributeChanges, type Census, Vfs } from "./vfs/vfs.ts";

@@ -38,6 +38,20 @@ export class PageCacheOperations implements FileOperations, FileShadow, CacheOwn
   }
 
   read(inode: Inode, pos: number, target: Uint8Array, start: number, length: number): number {
+    return this.visit(inode, pos, length, (view, done) => target.set(view, start + done));
+  }
+
+  readViews(inode: Inode, pos: number, length: number, views: Uint8Array[]): number {
+    return this.visit(inode, pos, length, (view) => views.push(view));
+  }
+
+  /** Give `body` what stands in the pages of the range, in turn. Returns the bytes. */
+  private visit(
+    inode: Inode,
+    pos: number,
+    length: number,
+    body: (view: Uint8Array, done: number) => void,
+  ): number {
     const wanted = Math.min(length, inode.size - pos);
     let done = 0;
     try {
@@ -45,7 +59,7 @@ export class PageCacheOperations implements FileOperations, FileShadow, CacheOwn
         const inPage = (pos + done) % PAGE_SIZE;
         const part = Math.min(wanted - done, PAGE_SIZE - inPage);
         const folio = this.cache.fill(inode, (pos + done - inPage) / PAGE_SIZE);
-        target.set(folio.bytes.subarray(inPage, inPage + part), start + done);
+        body(folio.bytes.subarray(inPage, inPage + part), done);
         done += part;
       }
     } catch (error) {

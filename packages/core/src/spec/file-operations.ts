@@ -55,6 +55,11 @@ export interface FileOperations {
   readonly name: DataPathName;
   /** Copy up to `length` bytes at `pos` into `target`; stops at i_size. Returns the bytes copied. */
   read(inode: Inode, pos: number, target: Uint8Array, start: number, length: number): number;
+  /**
+   * As `read`, without the copy: append views of what stands there to `views` (of a hole, of zeros).
+   * They are for reading at once: the next change of the file may change them or not.
+   */
+  readViews(inode: Inode, pos: number, length: number, views: Uint8Array[]): number;
   /** Returns the bytes written: fewer than `length` if the space ran out on the way.
    * @throws FsError ENOSPC where nothing could be written; EFBIG. */
   write(inode: Inode, pos: number, source: Uint8Array, start: number, length: number): number;

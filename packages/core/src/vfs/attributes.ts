@@ -27,7 +27,7 @@ import {
 import { accessAclOf, aclForMode } from "./acl.ts";
 import { setAccessAcl } from "./acl-attributes.ts";
 import type { OpenFile } from "./open-file.ts";
-import { type Credentials, isInGroup } from "./credentials.ts";
+import { type Credentials, isInGroup, isPrivileged } from "./credentials.ts";
 import { isInGroupOrRoot, isOwnerOrRoot, modeForGroup, requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
@@ -143,7 +143,7 @@ function isLater(sec: number, nsec: number, thanSec: number, thanNsec: number): 
  * where the mode has such a bit.
  */
 export function removePrivileges(sb: Superblock, credentials: Credentials, inode: Inode): void {
-  if (credentials.uid === 0 || !isRegular(inode.mode)) return;
+  if (isPrivileged(credentials) || !isRegular(inode.mode)) return;
   let drop = inode.mode & S_ISUID;
   if ((inode.mode & GROUP_EXECUTE) !== 0 || !isInGroupOrRoot(credentials, inode)) drop |= S_ISGID;
   if ((inode.mode & drop) === 0) return;
@@ -246,7 +246,7 @@ export function chown(
   gid: number,
 ): void {
   requireChangeable(sb, inode);
-  const isRoot = credentials.uid === 0;
+  const isRoot = isPrivileged(credentials);
   const isOwner = credentials.uid === inode.uid;
   if (uid !== -1 && !isRoot && !(isOwner && uid === inode.uid)) throw new FsError("EPERM");
   if (gid !== -1 && !isRoot) {
@@ -360,7 +360,7 @@ export function setFlags(
   if ((flags & ~settable & ~inode.flags) !== 0) throw new FsError("EOPNOTSUPP", "no such flag");
   const wanted = ((inode.flags & ~settable) | (flags & settable)) >>> 0;
   const changes = (wanted ^ inode.flags) & ROOT_FLAGS;
-  if (changes !== 0 && credentials.uid !== 0) throw new FsError("EPERM", "flags of root's");
+  if (changes !== 0 && !isPrivileged(credentials)) throw new FsError("EPERM", "flags of root's");
   const before = settableOf(inode);
   inode.flags = wanted;
   update(sb, inode, before);

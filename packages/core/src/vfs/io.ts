@@ -66,6 +66,71 @@ export function readAt(
 }
 
 /**
+ * As `readAt`, without the copy: views of the data are appended to `views`. See `FileOperations`.
+ * @throws FsError as readAt
+ */
+export function readViewsAt(
+  sb: Superblock,
+  file: OpenFile,
+  views: Uint8Array[],
+  length: number,
+  pos: number,
+): number {
+  requirePosition(pos);
+  if (!file.canRead || !sb.live || file.superblock !== sb) throw refusal(sb, file, false);
+  if (length === 0) return 0;
+  const done = sb.files.readViews(file.inode, pos, length, views);
+  if (!file.keepsAtime) fileAccessed(sb, file);
+  return done;
+}
+
+/** Bytes that copyRange takes at a time: what a write cuts into extents, and a short one gives back. */
+const COPY_STEP = 1024 * 1024;
+
+/**
+ * copy_file_range(2) inside the mount: the data goes from device to device, and nothing between.
+ * Returns the bytes copied: fewer at the end of the source or of the space.
+ * @throws FsError EBADF, EINVAL (ranges of one file overlap), EISDIR, EFBIG, ENOSPC, EROFS, EIO
+ */
+export function copyRange(
+  sb: Superblock,
+  credentials: Credentials,
+  source: OpenFile,
+  sourcePos: number,
+  target: OpenFile,
+  targetPos: number,
+  length: number,
+): number {
+  requirePosition(sourcePos);
+  requirePosition(targetPos);
+  if (!source.canRead) throw refusal(sb, source, false);
+  if (!target.canWrite) throw refusal(sb, target, true);
+  if (target.isAppend) throw new FsError("EBADF", "the target was opened with O_APPEND");
+  const wanted = Math.min(length, Math.max(0, source.inode.size - sourcePos));
+  const distance = Math.abs(sourcePos - targetPos);
+  if (source.inode === target.inode && distance < wanted) throw new FsError("EINVAL", "overlap");
+  const views: Uint8Array[] = [];
+  let done = 0;
+  try {
+    while (done < wanted) {
+      views.length = 0;
+      const step = Math.min(wanted - done, COPY_STEP);
+      if (readViewsAt(sb, source, views, step, sourcePos + done) === 0) break;
+      for (const view of views) {
+        const at = targetPos + done;
+        const written = writeAt(sb, credentials, target, view, 0, view.length, at);
+        done += written;
+        if (written < view.length) return done;
+      }
+    }
+  } catch (error) {
+    // As with a write: what was copied wins over the error, which the next call meets again.
+    if (!(error instanceof FsError) || done === 0) throw error;
+  }
+  return done;
+}
+
+/**
  * Write at `pos`, or, in a file opened with O_APPEND, at the end, as Linux does. Returns the bytes
  * written: fewer than `length` where the space ran out. HOT.
  * @throws FsError EBADF, EINVAL, EFAULT, EFBIG, ENOSPC, EROFS, EIO

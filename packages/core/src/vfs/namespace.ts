@@ -29,7 +29,7 @@ import { inheritAcl, type Inherited, inheritedXattrs } from "./acl.ts";
 import { lookupChild, replaceChild } from "./dcache.ts";
 import { syncNames } from "./io.ts";
 import { adopt, evictIfUnused } from "./icache.ts";
-import { type Credentials, isInGroup } from "./credentials.ts";
+import { type Credentials, isInGroup, isPrivileged } from "./credentials.ts";
 import { requireMayCreate, requireMayDelete, requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
@@ -90,7 +90,7 @@ export function mknod(
   requireFree(sb, directory, name);
   if (isDevice(type)) {
     requireMayCreate(sb, credentials, directory);
-    if (credentials.uid !== 0) throw new FsError("EPERM");
+    if (!isPrivileged(credentials)) throw new FsError("EPERM");
     sb.requireCapability(sb.capabilities.deviceNodes, "EPERM");
   }
   const device = isDevice(type) ? rdev : 0;
@@ -303,7 +303,7 @@ function modeInside(credentials: Credentials, directory: Inode, mode: number): n
   if (isDirectory(mode)) return mode | S_ISGID;
   const runsAsGroup = (mode & S_ISGID) !== 0 && (mode & GROUP_EXECUTE) !== 0;
   // A program for a group that its maker is not in must not run as that group.
-  const isForeign = credentials.uid !== 0 && !isInGroup(credentials, directory.gid);
+  const isForeign = !isPrivileged(credentials) && !isInGroup(credentials, directory.gid);
   return runsAsGroup && isForeign ? mode & ~S_ISGID : mode;
 }
 

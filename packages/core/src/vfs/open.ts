@@ -26,7 +26,7 @@ import { truncateInode } from "./io.ts";
 import type { LockOwner } from "./locks.ts";
 import { createFile, tmpfile } from "./namespace.ts";
 import { OpenFile, requirePlace } from "./open-file.ts";
-import type { Credentials } from "./credentials.ts";
+import { type Credentials, isPrivileged } from "./credentials.ts";
 import { isOwnerOrRoot, requirePermission, requireSearch } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 import {
@@ -168,7 +168,7 @@ function requireMayOpen(
   if (isDirectory(mode)) {
     if ((access & W_OK) !== 0) throw new FsError("EISDIR");
   }
-  if (credentials.uid !== 0 || (access & W_OK) !== 0) {
+  if (!isPrivileged(credentials) || (access & W_OK) !== 0) {
     requirePermission(sb, credentials, inode, access);
   }
   if ((inode.flags & INODE_APPEND) !== 0) {
@@ -246,6 +246,18 @@ function openTmpfile(
   walk: Walk,
 ): OpenFile {
   const directory = walkPath(sb, credentials, path, (flags & O_NOFOLLOW) === 0, walk);
+  return openTmpfileIn(sb, credentials, directory, flags, mode, umask);
+}
+
+/** O_TMPFILE in a directory that was found. @throws FsError ENOTDIR, and as `tmpfile` */
+export function openTmpfileIn(
+  sb: Superblock,
+  credentials: Credentials,
+  directory: Inode,
+  flags: number,
+  mode: number,
+  umask: number,
+): OpenFile {
   if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
   const made = tmpfile(sb, credentials, directory, mode, umask);
   const file = install(sb, made, flags, null, null);

@@ -11,7 +11,7 @@ import {
   W_OK,
   X_OK,
 } from "../spec/mode.ts";
-import { type Credentials, isInGroup } from "./credentials.ts";
+import { type Credentials, isInGroup, isPrivileged } from "./credentials.ts";
 import { accessAclOf, permitsByAcl } from "./acl.ts";
 import type { Superblock } from "./superblock.ts";
 
@@ -39,7 +39,7 @@ export function requirePermission(
 
 /** May `credentials` look names up in the directory? HOT. @throws FsError EACCES */
 export function requireSearch(sb: Superblock, credentials: Credentials, directory: Inode): void {
-  if (credentials.uid !== 0 && !isPermitted(sb, credentials, directory, X_OK)) {
+  if (!isPrivileged(credentials) && !isPermitted(sb, credentials, directory, X_OK)) {
     throw new FsError("EACCES");
   }
 }
@@ -52,7 +52,7 @@ function isPermitted(
   mask: number,
 ): boolean {
   const { mode } = inode;
-  if (credentials.uid === 0) {
+  if (isPrivileged(credentials)) {
     // Root reads and writes everything, and executes what somebody may execute.
     return (mask & X_OK) === 0 || isDirectory(mode) || (mode & 0o111) !== 0;
   }
@@ -68,12 +68,12 @@ function isPermitted(
 }
 
 export function isOwnerOrRoot(credentials: Credentials, inode: Inode): boolean {
-  return credentials.uid === 0 || credentials.uid === inode.uid;
+  return isPrivileged(credentials) || credentials.uid === inode.uid;
 }
 
 /** Member of the inode's group, or root: who keeps the setgid bit. */
 export function isInGroupOrRoot(credentials: Credentials, inode: Inode): boolean {
-  return credentials.uid === 0 || isInGroup(credentials, inode.gid);
+  return isPrivileged(credentials) || isInGroup(credentials, inode.gid);
 }
 
 /** May a name be added to the directory? @throws FsError ENOENT (removed), EACCES, EPERM, EROFS */
@@ -113,7 +113,7 @@ export function requireMayDelete(
 function isStickyFor(credentials: Credentials, directory: Inode, victim: Inode): boolean {
   if ((directory.mode & S_ISVTX) === 0) return false;
   if (credentials.uid === victim.uid || credentials.uid === directory.uid) return false;
-  return credentials.uid !== 0;
+  return !isPrivileged(credentials);
 }
 
 /** The mode with the setgid bit taken away from who is not in the group. */

@@ -8,6 +8,7 @@ import { getdents } from "./directory.ts";
 import { flock, getlk, setlk } from "./file-locks.ts";
 import { begin } from "./icache.ts";
 import {
+  copyRange,
   fallocate,
   fsync,
   lseek,
@@ -123,6 +124,23 @@ export class TaskFiles extends TaskNames {
       return writeVector(this.sb, this.credentials, file, sources, pos);
     } catch (error) {
       throw this.failed(error, "write");
+    }
+  }
+
+  /** copy_file_range(2). Returns the bytes copied: fewer at the end of the source or of the space.
+   * @throws FsError EBADF, EINVAL, EFBIG, ENOSPC, EROFS, EIO */
+  copyFileRange(
+    source: OpenFile,
+    sourcePos: number,
+    target: OpenFile,
+    targetPos: number,
+    length: number,
+  ): number {
+    try {
+      const { credentials, sb } = this;
+      return copyRange(sb, credentials, source, sourcePos, target, targetPos, length);
+    } catch (error) {
+      throw this.failed(error, "copyfile");
     }
   }
 

@@ -8,7 +8,8 @@
  */
 import { assert, FsError } from "../spec/errors.ts";
 import type { Inode, Timespec } from "../spec/inode.ts";
-import { isDirectory, isSymlink, UTIME_OMIT } from "../spec/mode.ts";
+import { isDirectory, isRegular, isSymlink, UTIME_OMIT } from "../spec/mode.ts";
+import type { FiemapExtent } from "../spec/file-operations.ts";
 import type { DirBatch, FsCounters, StatFs } from "../spec/personality.ts";
 import type { Ino, Name } from "../spec/units.ts";
 import {
@@ -27,10 +28,20 @@ import { getdents } from "./directory.ts";
 import type { VfsListener } from "./events.ts";
 import { flock, getlk, setlk } from "./file-locks.ts";
 import { begin, iget, release } from "./icache.ts";
-import { fallocate, fsync, lseek, readAt, syncAll, truncatePath, writeAt } from "./io.ts";
+import {
+  copyRange,
+  fallocate,
+  fsync,
+  lseek,
+  readAt,
+  readViewsAt,
+  syncAll,
+  truncatePath,
+  writeAt,
+} from "./io.ts";
 import type { FileLock, HeldLock, LockOwner, LockWait } from "./locks.ts";
 import { link, mkdir, mknod, requireNodeType, rmdir, symlink, unlink } from "./namespace.ts";
-import { closeFile, openAt, openInode } from "./open.ts";
+import { closeFile, openAt, openInode, openTmpfileIn } from "./open.ts";
 import type { OpenFile } from "./open-file.ts";
 import type { Credentials } from "./credentials.ts";
 import { access, requireSearch } from "./permission.ts";
@@ -47,6 +58,16 @@ export interface AttributeChanges {
   readonly size?: number;
   readonly atime?: Timespec;
   readonly mtime?: Timespec;
+}
+
+/** Counts of what a mount keeps in memory. */
+export interface Census {
+  readonly inodes: number;
+  /** Of them those that somebody holds: open files, faces, the root. */
+  readonly referenced: number;
+  /** Cached names, those of absent files included. */
+  readonly dentries: number;
+  readonly openFiles: number;
 }
 
 const OMIT: Timespec = { sec: 0, nsec: UTIME_OMIT };
@@ -76,6 +97,15 @@ export class Vfs {
   /** Be told of changes. Returns the function that ends it. */
   onEvent(listener: VfsListener): () => void {
     return this.superblock.listeners.add(listener);
+  }
+
+  /** What is in memory: what grows without end here is a leak. */
+  census(): Census {
+    const sb = this.superblock;
+    let referenced = 0;
+    for (const inode of sb.icache.values()) if (inode.references > 0) referenced++;
+    const { dentryCount: dentries, openFiles } = sb;
+    return { inodes: sb.icache.size, referenced, dentries, openFiles };
   }
 
   statfs(): StatFs {
@@ -222,10 +252,17 @@ export class Vfs {
     });
   }
 
-  link(credentials: Credentials, inode: Inode, directory: Inode, name: Name): void {
+  /** `fromTmpfile`: the inode has no name yet and may get one, as the caller made sure. */
+  link(
+    credentials: Credentials,
+    inode: Inode,
+    directory: Inode,
+    name: Name,
+    fromTmpfile = false,
+  ): void {
     this.run((sb) => {
       requireNewName(sb, credentials, directory, name);
-      link(sb, credentials, inode, directory, name, false);
+      link(sb, credentials, inode, directory, name, fromTmpfile);
     });
   }
 
@@ -277,6 +314,17 @@ export class Vfs {
     return this.run((sb) => openAt(sb, credentials, directory, name, flags, mode, umask));
   }
 
+  /** A file without a name in `directory` (O_TMPFILE), open. @throws FsError as open(2) */
+  tmpfile(
+    credentials: Credentials,
+    directory: Inode,
+    flags: number,
+    mode: number,
+    umask = 0,
+  ): OpenFile {
+    return this.run((sb) => openTmpfileIn(sb, credentials, directory, flags, mode, umask));
+  }
+
   /** Close; record locks of `owner` on the file go too, as on a close(2) of its process. */
   close(file: OpenFile, owner: LockOwner = file): void {
     this.run((sb) => closeFile(sb, file, owner));
@@ -289,6 +337,37 @@ export class Vfs {
     } catch (error) {
       throw this.superblock.failed(error);
     }
+  }
+
+  /** As `read`, without the copy: appends views to `views`, for reading at once. HOT. */
+  readViews(file: OpenFile, views: Uint8Array[], length: number, pos: number): number {
+    try {
+      return readViewsAt(this.superblock, file, views, length, pos);
+    } catch (error) {
+      throw this.superblock.failed(error);
+    }
+  }
+
+  /** copy_file_range(2) between two open files of this mount. Returns the bytes copied. */
+  copyRange(
+    credentials: Credentials,
+    source: OpenFile,
+    sourcePos: number,
+    target: OpenFile,
+    targetPos: number,
+    length: number,
+  ): number {
+    return this.run((sb) =>
+      copyRange(sb, credentials, source, sourcePos, target, targetPos, length),
+    );
+  }
+
+  /** The extents that hold [pos, pos + length) of a regular file. @throws FsError EOPNOTSUPP */
+  fiemap(inode: Inode, pos: number, length: number): FiemapExtent[] {
+    return this.run((sb) => {
+      if (!isRegular(inode.mode)) throw new FsError("EOPNOTSUPP");
+      return sb.files.fiemap(inode, pos, length);
+    });
   }
 
   /** HOT. */

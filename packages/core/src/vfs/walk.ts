@@ -8,7 +8,7 @@ import { isDirectory, isSymlink, PATH_MAX, SYMLINK_MAX } from "../spec/mode.ts";
 import type { Name } from "../spec/units.ts";
 import { accessed } from "./attributes.ts";
 import { lookupChild, parentDirectory } from "./dcache.ts";
-import type { Credentials } from "./credentials.ts";
+import { type Credentials, isPrivileged } from "./credentials.ts";
 import { requireSearch } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
@@ -89,7 +89,7 @@ export function findPath(
   follow: boolean,
   walk: Walk,
 ): Inode {
-  const isRoot = credentials.uid === 0;
+  const isRoot = isPrivileged(credentials);
   if (isRoot) {
     const known = sb.paths.get(path);
     if (known !== undefined) {

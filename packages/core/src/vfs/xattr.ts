@@ -15,7 +15,7 @@ import {
 import type { Name } from "../spec/units.ts";
 import { getAcl, isAclName, setAcl } from "./acl-attributes.ts";
 import { emitAttrib } from "./attributes.ts";
-import type { Credentials } from "./credentials.ts";
+import { type Credentials, isPrivileged } from "./credentials.ts";
 import { isOwnerOrRoot, requirePermission } from "./permission.ts";
 import type { Superblock } from "./superblock.ts";
 
@@ -116,7 +116,7 @@ function requireNamespace(name: Name): void {
 function requireReadable(sb: Superblock, credentials: Credentials, inode: Inode, name: Name): void {
   if (name.startsWith(SECURITY)) return;
   if (name.startsWith(TRUSTED)) {
-    if (credentials.uid !== 0) throw new FsError("ENODATA", TRUSTED_ONLY);
+    if (!isPrivileged(credentials)) throw new FsError("ENODATA", TRUSTED_ONLY);
     return;
   }
   const isUser = name.startsWith(USER);
@@ -144,7 +144,7 @@ function requireMayChange(
   name: Name,
 ): void {
   if (name.startsWith(SECURITY) || name.startsWith(TRUSTED)) {
-    if (credentials.uid !== 0) throw new FsError("EPERM", TRUSTED_ONLY);
+    if (!isPrivileged(credentials)) throw new FsError("EPERM", TRUSTED_ONLY);
     return;
   }
   if (name.startsWith(USER)) {

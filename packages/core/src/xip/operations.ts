@@ -13,7 +13,7 @@ import { newXipRange, type XipRange } from "../spec/xip.ts";
 import { forgetPages, xipWriteback } from "./fault.ts";
 import { type WriteProtocol, WriteProtocols } from "./protocols.ts";
 import type { Backing } from "./ranges.ts";
-import { xipFileRead } from "./read.ts";
+import { xipFileRead, xipFileViews } from "./read.ts";
 import { XipRegion } from "./region.ts";
 import { noDirtyRuns, xipReport, xipSeek } from "./report.ts";
 import { fallocateFile, type FileShadow, truncateFile } from "./space.ts";
@@ -41,6 +41,10 @@ export class XipOperations implements FileOperations, FileShadow {
 
   read(inode: Inode, pos: number, target: Uint8Array, start: number, length: number): number {
     return xipFileRead(this.backing, this.range, inode, pos, target, start, length);
+  }
+
+  readViews(inode: Inode, pos: number, length: number, views: Uint8Array[]): number {
+    return xipFileViews(this.backing, this.range, inode, pos, length, views);
   }
 
   write(inode: Inode, pos: number, source: Uint8Array, start: number, length: number): number {

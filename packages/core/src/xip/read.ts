@@ -30,6 +30,39 @@ export function xipFileRead(
   return readRanges(backing, range, inode, pos, target, start, wanted);
 }
 
+/** What a hole reads as, a piece at a time. */
+const ZEROS = new Uint8Array(64 * 1024);
+
+/**
+ * As `xipFileRead`, but append views of the device (of holes and unwritten blocks: of zeros) to
+ * `views` instead of copying.
+ */
+export function xipFileViews(
+  backing: Backing,
+  range: XipRange,
+  inode: Inode,
+  pos: number,
+  length: number,
+  views: Uint8Array[],
+): number {
+  const wanted = Math.min(length, inode.size - pos);
+  let done = 0;
+  try {
+    while (done < wanted) {
+      askRange(backing, inode.mapping, pos + done, wanted - done, 0, range);
+      const view =
+        range.state === XIP_WRITTEN
+          ? backing.device.directAccess(range.offset, range.length)
+          : ZEROS.subarray(0, Math.min(range.length, ZEROS.length));
+      views.push(view);
+      done += view.length;
+    }
+  } catch (error) {
+    if (!(error instanceof FsError) || done === 0) throw error;
+  }
+  return done;
+}
+
 function readRanges(
   backing: Backing,
   range: XipRange,
