@@ -52,6 +52,12 @@ export default {
       "a design depends on @xiplab/core and nothing else",
     ),
     never(
+      "faces-on-core-alone",
+      "^packages/faces/([^/]+)/",
+      "^(packages/(personalities|experiments)|apps|packages/faces/(?!$1/))",
+      "a face works on any design: it depends on @xiplab/core and nothing else",
+    ),
+    never(
       "experiments-know-no-design",
       "^packages/experiments/",
       "^packages/personalities/",

@@ -1,0 +1,67 @@
+/**
+ * One request of the kernel, as it stands in the receive buffer. The object is reused: what must
+ * outlive the handler (a lock that waits) copies what it needs.
+ */
+import { FsError, type Name, nameFromBytes } from "@xiplab/core";
+import { IN_HEADER, IN_HEADER_SIZE } from "./protocol/structs.ts";
+
+const TWO_32 = 2 ** 32;
+
+export class Request {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  opcode = 0;
+  uniqueLow = 0;
+  uniqueHigh = 0;
+  /** Below 2^53: we gave it out. */
+  nodeid = 0;
+  uid = 0;
+  gid = 0;
+  pid = 0;
+  /** The body: [at, end). `at` moves as it is read. Extensions of the header are behind `end`. */
+  at = 0;
+  end = 0;
+  /** Of the extensions: [end, extensionsEnd). */
+  extensionsEnd = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Take up the request of `length` bytes at the start of the buffer. HOT.
+   * @returns false where the header does not fit what was received. */
+  parse(length: number): boolean {
+    const { view } = this;
+    if (length < IN_HEADER_SIZE || IN_HEADER.length.get(view, 0) !== length) return false;
+    this.opcode = IN_HEADER.opcode.get(view, 0);
+    this.uniqueLow = IN_HEADER.uniqueLow.get(view, 0);
+    this.uniqueHigh = IN_HEADER.uniqueHigh.get(view, 0);
+    this.nodeid = IN_HEADER.nodeidLow.get(view, 0) + IN_HEADER.nodeidHigh.get(view, 0) * TWO_32;
+    this.uid = IN_HEADER.uid.get(view, 0);
+    this.gid = IN_HEADER.gid.get(view, 0);
+    this.pid = IN_HEADER.pid.get(view, 0);
+    this.at = IN_HEADER_SIZE;
+    this.extensionsEnd = length;
+    this.end = length - IN_HEADER.extensionWords.get(view, 0) * 8;
+    return this.end >= this.at;
+  }
+
+  /** Take a structure of `size` bytes off the body: returns where it stands in `view`.
+   * @throws FsError EINVAL where the body is shorter */
+  take(size: number): number {
+    const { at } = this;
+    if (at + size > this.end) throw new FsError("EINVAL", "the request is too short");
+    this.at = at + size;
+    return at;
+  }
+
+  /** Take a name, or a path, and the NUL behind it. @throws FsError EINVAL where no NUL is */
+  takeName(): Name {
+    const nul = this.bytes.indexOf(0, this.at);
+    if (nul < 0 || nul >= this.end) throw new FsError("EINVAL", "a name without an end");
+    const name = nameFromBytes(this.bytes, this.at, nul);
+    this.at = nul + 1;
+    return name;
+  }
+}

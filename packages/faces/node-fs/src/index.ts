@@ -1,0 +1,2 @@
+/** The whole public surface of @xiplab/node-fs. */
+export type { Vfs } from "@xiplab/core";
