@@ -6,10 +6,14 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-/** A program by its name, or a right: `loop` is root on Linux with loop devices. */
+/** A program by its name, or a right: root on Linux with loop devices (`loop`) or FUSE (`fuse`). */
 export type OracleNeed = string;
 
-const LOOP = "loop";
+/** Rights, and the device behind each. */
+const Rights = new Map([
+  ["loop", { device: "/dev/loop-control", none: "there are no loop devices" }],
+  ["fuse", { device: "/dev/fuse", none: "there is no /dev/fuse" }],
+]);
 const SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin"];
 const found = new Map<string, string | null>();
 
@@ -42,10 +46,11 @@ export function requireOracle(
 }
 
 function reasonAgainst(need: OracleNeed): string | null {
-  if (need !== LOOP) return findProgram(need) === null ? `${need} is not installed` : null;
-  if (os.platform() !== "linux") return "loop devices are Linux's";
+  const right = Rights.get(need);
+  if (right === undefined) return findProgram(need) === null ? `${need} is not installed` : null;
+  if (os.platform() !== "linux") return "only Linux can mount";
   if (process.geteuid?.() !== 0) return "only root can mount";
-  return fs.existsSync("/dev/loop-control") ? null : "there are no loop devices";
+  return fs.existsSync(right.device) ? null : right.none;
 }
 
 function isExecutable(file: string): boolean {
