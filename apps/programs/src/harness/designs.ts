@@ -1,5 +1,5 @@
 /** The designs that every program runs on. One more design is one more line. */
-import { e2fsck, type E2fsckResult } from "@xiplab/oracles";
+import { e2fsck, e2fsckAfterCrash, type E2fsckResult } from "@xiplab/oracles";
 
 export interface Design {
   /** As `xip mkfs` and `xip mount -t` call it. */
@@ -10,6 +10,8 @@ export interface Design {
   readonly sizeBytes: number;
   /** The field's own fsck by its strict rule; null for a design that is ours alone. */
   readonly judge: ((image: string) => E2fsckResult) | null;
+  /** The same of an image whose server was killed: it recovers a copy first. */
+  readonly judgeCrash: ((image: string) => E2fsckResult) | null;
   /** Programs that the judge takes. */
   readonly needs: readonly string[];
   /** As what the kernel mounts such an image; null where it does not. */
@@ -26,6 +28,7 @@ export const designs: readonly Design[] = [
     mkfs: [],
     sizeBytes: SIZE,
     judge: null,
+    judgeCrash: null,
     needs: [],
     kernelType: null,
     hasXattrs: false,
@@ -35,6 +38,7 @@ export const designs: readonly Design[] = [
     mkfs: [],
     sizeBytes: SIZE,
     judge: e2fsck,
+    judgeCrash: e2fsckAfterCrash,
     needs: ["e2fsck"],
     kernelType: "ext4",
     hasXattrs: true,
