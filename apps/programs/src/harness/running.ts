@@ -107,19 +107,20 @@ export class Running {
   }
 
   /**
-   * Wait until what it printed to stdout satisfies `isEnough`.
+   * Wait until what it printed, on both streams, satisfies `isEnough`.
    * @throws Error where it ended before that.
    */
-  async until(isEnough: (stdout: string) => boolean): Promise<void> {
-    const isEnoughNow = (): boolean => isEnough(this.stdout);
+  async until(isEnough: (output: string) => boolean): Promise<void> {
+    const isEnoughNow = (): boolean => isEnough(this.output);
     if (isEnoughNow()) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const listener = (): void => {
       if (isEnoughNow()) resolve();
     };
-    this.child.stdout!.on("data", listener);
+    const streams = [this.child.stdout!, this.child.stderr!];
+    for (const stream of streams) stream.on("data", listener);
     await Promise.race([promise, this.ended]);
-    this.child.stdout!.off("data", listener);
+    for (const stream of streams) stream.off("data", listener);
     if (!isEnoughNow()) throw new Error(`ended too early: ${await this.describe()}`);
   }
 

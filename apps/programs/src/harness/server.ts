@@ -45,7 +45,7 @@ export class XipServer implements Server {
     this.process = startXip(args, { timeoutMs: 2 ** 31 - 1 });
     const timer = setTimeout(() => this.process?.kill(), MOUNT_MS);
     try {
-      await this.process.until((stdout) => stdout.includes("mounted"));
+      await this.process.until((output) => output.includes("mounted"));
     } finally {
       clearTimeout(timer);
     }
