@@ -143,7 +143,8 @@ function isLater(sec: number, nsec: number, thanSec: number, thanNsec: number): 
  * where the mode has such a bit.
  */
 export function removePrivileges(sb: Superblock, credentials: Credentials, inode: Inode): void {
-  if (isPrivileged(credentials) || !isRegular(inode.mode)) return;
+  const keeps = isPrivileged(credentials) && credentials.clearsSetIds !== true;
+  if (keeps || !isRegular(inode.mode)) return;
   let drop = inode.mode & S_ISUID;
   if ((inode.mode & GROUP_EXECUTE) !== 0 || !isInGroupOrRoot(credentials, inode)) drop |= S_ISGID;
   if ((inode.mode & drop) === 0) return;

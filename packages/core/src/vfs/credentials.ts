@@ -11,6 +11,9 @@ export interface Credentials {
    * default_permissions): uid and gid only say whose a new file is, and who may use the reserve.
    */
   readonly checked?: boolean;
+  /** Without CAP_FSETID, though everything else was checked: set-id bits of a file go when it is
+   * changed. The kernel behind a FUSE mount says so, request by request. */
+  readonly clearsSetIds?: boolean;
 }
 
 export const ROOT: Credentials = { uid: 0, gid: 0, groups: [] };

@@ -21,6 +21,8 @@ export interface FileLock {
   readonly start: number;
   /** Bytes; 0: to the end of the file, however far it grows. */
   readonly length: number;
+  /** The process that asks, for whoever meets the lock by getlk. Means nothing here. */
+  readonly pid?: number | undefined;
 }
 
 /** What getlk finds in the way. */
@@ -42,6 +44,7 @@ interface Range {
   readonly start: number;
   /** Exclusive; Infinity for a lock to the end. */
   readonly end: number;
+  readonly pid: number | undefined;
 }
 
 interface Waiter {
@@ -83,7 +86,7 @@ export class LockTable {
     const held = this.blocker(inode, range);
     if (held === undefined) return null;
     const length = held.end === Infinity ? 0 : held.end - held.start;
-    return { owner: held.owner, type: held.type, start: held.start, length };
+    return { owner: held.owner, type: held.type, start: held.start, length, pid: held.pid };
   }
 
   /** Lock or unlock a range: replaces what the owner had there.
@@ -147,6 +150,14 @@ export class LockTable {
     locks.waiters = locks.waiters.filter((waiter) => waiter.file !== file);
     locks.flocks.delete(file);
     locks.ranges = locks.ranges.filter((range) => range.owner !== file && range.owner !== owner);
+    this.settle(inode, locks);
+  }
+
+  /** An owner gives up all record locks on the file, as a process does with each close(2). */
+  releaseOwner(inode: Inode, owner: LockOwner): void {
+    const locks = this.byInode.get(inode);
+    if (locks === undefined) return;
+    locks.ranges = locks.ranges.filter((range) => range.owner !== owner);
     this.settle(inode, locks);
   }
 
@@ -250,14 +261,14 @@ export class LockTable {
 
 /** @throws FsError EINVAL */
 function rangeOf(file: File, owner: LockOwner, lock: FileLock): Range {
-  const { type, start, length } = lock;
+  const { type, start, length, pid } = lock;
   const isType = type === F_RDLCK || type === F_WRLCK || type === F_UNLCK;
   const isRange = Number.isSafeInteger(start) && start >= 0;
   if (!isType || !isRange || !Number.isSafeInteger(length) || length < 0) {
     throw new FsError("EINVAL", "lock type or range");
   }
   const isOfd = owner === file;
-  return { owner, isOfd, type, start, end: length === 0 ? Infinity : start + length };
+  return { owner, isOfd, type, start, end: length === 0 ? Infinity : start + length, pid };
 }
 
 function isBlocking(held: Range, wanted: Range): boolean {
@@ -270,7 +281,7 @@ function isBlocking(held: Range, wanted: Range): boolean {
  * of the same type grow into one.
  */
 function replaceRange(ranges: readonly Range[], wanted: Range): Range[] {
-  const { owner, isOfd, type } = wanted;
+  const { owner, isOfd, type, pid } = wanted;
   const result: Range[] = [];
   let { start, end } = wanted;
   for (const held of ranges) {
@@ -285,6 +296,6 @@ function replaceRange(ranges: readonly Range[], wanted: Range): Range[] {
       if (held.end > end) result.push({ ...held, start: Math.max(held.start, end) });
     }
   }
-  if (type !== F_UNLCK) result.push({ owner, isOfd, type, start, end });
+  if (type !== F_UNLCK) result.push({ owner, isOfd, type, start, end, pid });
   return result.sort((a, b) => a.start - b.start);
 }

@@ -36,7 +36,8 @@ export class OpenFile {
   /** Open, for reading or writing, and a regular file: all that a read or write must ask. */
   canRead: boolean;
   canWrite: boolean;
-  readonly isAppend: boolean;
+  /** Every write goes to the end. A face whose kernel finds the end itself takes it away. */
+  isAppend: boolean;
   readonly isPath: boolean;
   readonly keepsAtime: boolean;
   /** Reads so far, for relatime. */

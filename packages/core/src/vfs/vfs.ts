@@ -163,6 +163,20 @@ export class Vfs {
     });
   }
 
+  /**
+   * As `lookup`, for who was checked before: the inode, referenced, or null for a name that is not
+   * there, which is an answer as good as any other to a kernel. Not for "." and "..". HOT.
+   * @throws FsError ENOTDIR, ENAMETOOLONG, EINVAL
+   */
+  find(directory: Inode, name: Name): Inode | null {
+    return this.run((sb) => {
+      if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
+      const inode = lookupChild(sb, directory, name);
+      if (inode !== null) inode.references++;
+      return inode;
+    });
+  }
+
   getattr(inode: Inode): Stat {
     return statOf(this.superblock, inode);
   }
@@ -415,6 +429,11 @@ export class Vfs {
   /** See `Task.flock`. */
   flock(file: OpenFile, operation: number, granted?: () => void): LockWait | null {
     return this.run((sb) => flock(sb, file, operation, granted));
+  }
+
+  /** `owner` closed a descriptor of the file, and the open file stays: its record locks go. */
+  releaseLocks(inode: Inode, owner: LockOwner): void {
+    this.superblock.locks.releaseOwner(inode, owner);
   }
 
   /** See `Task.getlk`. */
