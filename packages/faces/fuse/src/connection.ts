@@ -12,6 +12,7 @@ import { OpenFiles } from "./open-files.ts";
 import { Nodes } from "./nodes.ts";
 import { Reply } from "./reply.ts";
 import { Request } from "./request.ts";
+import * as opcodes from "./protocol/opcodes.ts";
 import { type Handler, Handlers } from "./requests/handlers.ts";
 import { newSession, RECEIVE_SIZE, type Session } from "./session.ts";
 
@@ -20,8 +21,16 @@ export interface ServeOptions {
   readonly cache?: CacheMode;
   /** Told of every request and answer: for --debug. */
   readonly trace?: (line: string) => void;
-  /** Set by another thread: write everything back soon (see `Connection.serve`). */
+  /**
+   * Shared with another thread, which keeps an idle mount from having changes in memory for long:
+   * [ACTIVITY_CHANGED] becomes 1 here after every request that changed something; where it sets
+   * [ACTIVITY_SYNC] to 1, the next STATFS writes everything back first.
+   */
   readonly activity?: Int32Array;
+  /** Does anybody else change files of this vfs? Then the kernel is to believe nothing for long. */
+  readonly shared?: boolean;
+  /** Who keeps locks: the kernel (default: nobody but its processes has any) or the vfs. */
+  readonly locks?: "kernel" | "server";
 }
 
 /**
@@ -31,12 +40,33 @@ export interface ServeOptions {
  */
 export type CacheMode = "direct" | "writethrough" | "writeback";
 
+export const ACTIVITY_CHANGED = 0;
+export const ACTIVITY_SYNC = 1;
+
+/** How long the kernel may believe what it was told, where nobody but it changes anything. */
+const VALID_SEC = 3600;
+
+/** Requests that leave the medium as it is, but for access times. */
+const READING: ReadonlySet<number> = new Set([
+  opcodes.FUSE_LOOKUP,
+  opcodes.FUSE_GETATTR,
+  opcodes.FUSE_STATX,
+  opcodes.FUSE_READ,
+  opcodes.FUSE_STATFS,
+  opcodes.FUSE_INIT,
+  opcodes.FUSE_DESTROY,
+]);
+
 export class Connection {
   readonly vfs: Vfs;
   readonly nodes: Nodes;
   readonly files: OpenFiles;
   readonly options: ServeOptions;
   readonly reply: Reply;
+  /** Bytes of a block of the file system. */
+  readonly blockSize: number;
+  /** Seconds for which entries and attributes hold. */
+  readonly validSec: number;
   /** What was agreed in INIT. */
   session: Session;
   private readonly channel: Channel;
@@ -49,6 +79,8 @@ export class Connection {
     this.nodes = new Nodes(vfs);
     this.files = new OpenFiles(vfs);
     this.reply = new Reply(channel);
+    this.blockSize = vfs.superblock.fs.blockSize;
+    this.validSec = options.shared === true ? 0 : VALID_SEC;
     this.session = newSession(options.cache ?? "direct");
   }
 
@@ -75,10 +107,23 @@ export class Connection {
     try {
       handler(this, request, reply);
       reply.finish();
+      if (!READING.has(request.opcode)) this.noteChange();
     } catch (error) {
       if (!(error instanceof FsError)) throw error;
       reply.fail(-error.errno);
     }
+  }
+
+  private noteChange(): void {
+    const { activity } = this.options;
+    if (activity !== undefined) Atomics.store(activity, ACTIVITY_CHANGED, 1);
+  }
+
+  /** Write everything back, if the other thread asked for it. */
+  syncIfAsked(): void {
+    const { activity } = this.options;
+    if (activity === undefined || Atomics.exchange(activity, ACTIVITY_SYNC, 0) === 0) return;
+    if (!this.vfs.readOnly) this.vfs.sync();
   }
 
   /** Who asks. Permissions were checked by the kernel (default_permissions). */

@@ -5,7 +5,7 @@
  * Invariant: an inode has `lookups` references of the vfs from here, so that its number is not given
  * to another file while the kernel has it. Hence generations never clash within one mount.
  */
-import { FsError, type Inode, type Vfs } from "@xiplab/core";
+import { FsError, type Ino, type Inode, type Vfs } from "@xiplab/core";
 
 export const ROOT_NODEID = 1;
 
@@ -37,6 +37,17 @@ export class Nodes {
     const node = this.byId.get(nodeid);
     if (node === undefined) throw new FsError("ESTALE");
     return node.inode;
+  }
+
+  /**
+   * The inode of that node, referenced, also where the kernel has forgotten it: it keeps numbers in
+   * file handles (name_to_handle_at, NFS), and compares the generation itself.
+   * @throws FsError ESTALE where the number is nobody's
+   */
+  find(nodeid: number): Inode {
+    if (nodeid === ROOT_NODEID) return this.vfs.retain(this.vfs.root);
+    const node = this.byId.get(nodeid);
+    return node === undefined ? this.vfs.iget(nodeid as Ino) : this.vfs.retain(node.inode);
   }
 
   /** The kernel is told of the inode: the caller's reference becomes ours. Returns the node id. */

@@ -3,13 +3,13 @@
  * into `view` from OUT_HEADER_SIZE on and says how long it is; or it sends views of the device; or it
  * says nothing, and the reply is empty; or it keeps the request and answers later (`defer`).
  */
-import { assert } from "@xiplab/core";
+import { assert, copyName, type Name } from "@xiplab/core";
 import type { Channel } from "./channel.ts";
 import { OUT_HEADER, OUT_HEADER_SIZE } from "./protocol/structs.ts";
 import type { Request } from "./request.ts";
 
 /** Longest body that is put together here; data of READ goes out as views. */
-const BODY_MAX = 1024 * 1024;
+export const BODY_MAX = 1024 * 1024;
 
 /** What a request is answered by, once it is kept for later. */
 export interface Ticket {
@@ -46,12 +46,28 @@ export class Reply {
     return at;
   }
 
+  /** As `add`, but whatever stands there: the caller fills it, or cuts it back (`truncate`). HOT. */
+  reserve(size: number): number {
+    const at = OUT_HEADER_SIZE + this.bodyLength;
+    assert(at + size <= this.bytes.length, "a body fits the reply buffer");
+    this.bodyLength += size;
+    return at;
+  }
+
   /** Raw bytes are added to the body. */
   addBytes(source: Uint8Array): void {
     const at = OUT_HEADER_SIZE + this.bodyLength;
     assert(at + source.length <= this.bytes.length, "a body fits the reply buffer");
     this.bytes.set(source, at);
     this.bodyLength += source.length;
+  }
+
+  /** The bytes of a name are added to the body, without a NUL. */
+  addName(name: Name): void {
+    const at = OUT_HEADER_SIZE + this.bodyLength;
+    assert(at + name.length <= this.bytes.length, "a body fits the reply buffer");
+    copyName(name, this.bytes, at);
+    this.bodyLength += name.length;
   }
 
   /** Bytes of the body so far. */
@@ -72,7 +88,12 @@ export class Reply {
     this.channel.send([this.header, ...views]);
   }
 
-  /** No answer now, or ever (FORGET): the ticket is for `sendLater`. */
+  /** No answer, ever: FORGET. */
+  drop(): void {
+    this.isDone = true;
+  }
+
+  /** No answer now: the ticket is for `sendLater`. */
   defer(): Ticket {
     this.isDone = true;
     const { view } = this;

@@ -64,4 +64,12 @@ export class Request {
     this.at = nul + 1;
     return name;
   }
+
+  /** Take the name of an entry that is to be made, moved or removed.
+   * @throws FsError EINVAL for one that no entry has: a kernel does not send "." here */
+  takeEntryName(): Name {
+    const name = this.takeName();
+    if (name === "" || name === "." || name === "..") throw new FsError("EINVAL", "not a name");
+    return name;
+  }
 }
