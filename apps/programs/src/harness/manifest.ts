@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { findProgram } from "@xiplab/oracles";
 
 const CHUNK = Buffer.alloc(1024 * 1024);
+const ALL_TYPES = "fdlpbcs";
 const OUTPUT_MAX = 256 * 1024 * 1024;
 const TIMEOUT_MS = 120_000;
 const SEPARATOR = Buffer.from("/");
@@ -18,8 +19,8 @@ const SEPARATOR = Buffer.from("/");
 export interface ManifestOptions {
   /** Extended attributes too, as getfattr sees them. */
   readonly xattrs?: boolean;
-  /** Times too. Default: true. */
-  readonly times?: boolean;
+  /** Of what times are told, by the letters of find(1)'s -type. Default: "fdlpbcs", of everything. */
+  readonly times?: string;
 }
 
 /**
@@ -28,9 +29,9 @@ export interface ManifestOptions {
  */
 export function manifestOf(
   directory: string,
-  { xattrs = false, times = true }: ManifestOptions = {},
+  { xattrs = false, times = ALL_TYPES }: ManifestOptions = {},
 ): string {
-  const args = [fileURLToPath(import.meta.url), directory, ...(times ? ["times"] : [])];
+  const args = [fileURLToPath(import.meta.url), directory, times];
   const tree = outputOf(process.execPath, args, directory);
   const getfattr = xattrs ? findProgram("getfattr") : null;
   if (getfattr === null) return tree;
@@ -65,7 +66,7 @@ export function differences(expected: string, found: string): string {
   ].join("\n");
 }
 
-function printTree(directory: string, times: boolean): void {
+function printTree(directory: string, times: string): void {
   const lines: string[] = [];
   const walk = (at: Buffer, name: string): void => {
     const stat = fs.lstatSync(at, { bigint: true });
@@ -82,7 +83,7 @@ function printTree(directory: string, times: boolean): void {
 /** Names are bytes. */
 const printable = (name: Buffer): string => JSON.stringify(name.toString("latin1")).slice(1, -1);
 
-function lineOf(at: Buffer, name: string, stat: fs.BigIntStats, times: boolean): string {
+function lineOf(at: Buffer, name: string, stat: fs.BigIntStats, times: string): string {
   const isDirectory = stat.isDirectory();
   return [
     name,
@@ -92,11 +93,20 @@ function lineOf(at: Buffer, name: string, stat: fs.BigIntStats, times: boolean):
     // Directories are as large as the design makes them, and a remount may pack them.
     isDirectory ? "" : `size=${stat.size}`,
     stat.rdev === 0n ? "" : `rdev=${stat.rdev}`,
-    times ? `mtime=${stat.mtimeNs}` : "",
+    times.includes(letterOf(stat)) ? `mtime=${stat.mtimeNs}` : "",
     contentOf(at, stat),
   ]
     .filter((part) => part !== "")
     .join(" ");
+}
+
+function letterOf(stat: fs.BigIntStats): string {
+  if (stat.isFile()) return "f";
+  if (stat.isDirectory()) return "d";
+  if (stat.isSymbolicLink()) return "l";
+  if (stat.isFIFO()) return "p";
+  if (stat.isSocket()) return "s";
+  return stat.isBlockDevice() ? "b" : "c";
 }
 
 function contentOf(at: Buffer, stat: fs.BigIntStats): string {
@@ -115,4 +125,4 @@ function contentOf(at: Buffer, stat: fs.BigIntStats): string {
   }
 }
 
-if (import.meta.main) printTree(process.argv[2]!, process.argv[3] === "times");
+if (import.meta.main) printTree(process.argv[2]!, process.argv[3]!);

@@ -81,6 +81,7 @@ test.for(testDesigns)(
       // The rename of the branch's file is never synced itself: the next commit's syncs see to it.
       expect(Number(commits)).toBeGreaterThanOrEqual(countOf(committing.output) - 1);
       await mounted.run("git", [...inWork, "reset", "-q", "--hard"], { env: ENV });
+      await mounted.run("git", [...inWork, "clean", "-fdxq"], { env: ENV });
       const numbers = await mounted.shell("cd work; wc -l < numbers; ls file-* | wc -l");
       expect(numbers.split("\n").map(Number).slice(0, 2)).toEqual([+commits, +commits]);
       await mounted.run("git", [...inWork, "gc", "--quiet"], { env: ENV });
