@@ -8,6 +8,7 @@
  */
 import { type Credentials, ERRNO, FsError, type Vfs } from "@xiplab/core";
 import type { Channel } from "./channel.ts";
+import { TracedChannel } from "./debug.ts";
 import { OpenFiles } from "./open-files.ts";
 import { Nodes } from "./nodes.ts";
 import { Reply } from "./reply.ts";
@@ -55,6 +56,14 @@ const READING: ReadonlySet<number> = new Set([
   opcodes.FUSE_STATFS,
   opcodes.FUSE_INIT,
   opcodes.FUSE_DESTROY,
+  opcodes.FUSE_READLINK,
+  opcodes.FUSE_READDIR,
+  opcodes.FUSE_READDIRPLUS,
+  opcodes.FUSE_GETXATTR,
+  opcodes.FUSE_LISTXATTR,
+  opcodes.FUSE_ACCESS,
+  opcodes.FUSE_LSEEK,
+  opcodes.FUSE_SYNCFS,
 ]);
 
 export class Connection {
@@ -74,11 +83,12 @@ export class Connection {
 
   constructor(vfs: Vfs, channel: Channel, options: ServeOptions) {
     this.vfs = vfs;
-    this.channel = channel;
+    const { trace } = options;
+    this.channel = trace === undefined ? channel : new TracedChannel(channel, trace);
     this.options = options;
     this.nodes = new Nodes(vfs);
     this.files = new OpenFiles(vfs);
-    this.reply = new Reply(channel);
+    this.reply = new Reply(this.channel);
     this.blockSize = vfs.superblock.fs.blockSize;
     this.validSec = options.shared === true ? 0 : VALID_SEC;
     this.session = newSession(options.cache ?? "direct");
@@ -86,12 +96,20 @@ export class Connection {
 
   /** Answer requests until the kernel has no more. What it still holds is given back then. */
   serve(): void {
-    const { channel, request } = this;
-    for (;;) {
-      const length = channel.receive(request.bytes);
-      if (length === 0) break;
-      this.handle(length);
-    }
+    while (this.step());
+    this.close();
+  }
+
+  /** Wait for one request and answer it. Returns false when there will be no more. */
+  step(): boolean {
+    const length = this.channel.receive(this.request.bytes);
+    if (length === 0) return false;
+    this.handle(length);
+    return true;
+  }
+
+  /** The kernel is gone: what it had open and what it knew is given back. */
+  close(): void {
     this.files.closeAll();
     this.nodes.forgetAll();
   }
