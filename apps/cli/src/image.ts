@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import {
   type Clock,
   CorruptionError,
+  type HostFs,
   mount,
   openHostFile,
   OptionError,
@@ -10,6 +11,7 @@ import {
   PAGE_SIZE,
   type Personality,
   type PmemDevice,
+  type PmemObserver,
   ROOT,
   Task,
   type Timespec,
@@ -17,13 +19,14 @@ import {
 } from "@xiplab/core";
 import { type Context, hostPath } from "./context.ts";
 import type { Identity } from "./copy/into-image.ts";
-import { personalities, personalityNamed, probe } from "./personalities.ts";
 import { EXIT_FAILED } from "./exit-codes.ts";
+import { lockImage } from "./image-lock.ts";
+import { personalities, personalityNamed, probe } from "./personalities.ts";
 import { asProblem, Problem } from "./problem.ts";
 
 /** What every command that mounts takes from the command line. */
 export interface ReadOptions {
-  readonly type?: string;
+  readonly type?: string | undefined;
   readonly options?: OptionValues;
 }
 
@@ -47,6 +50,8 @@ interface OpenOptions {
   readonly stoppable?: boolean;
   /** The name of the personality; probed where it is not given. */
   readonly type?: string | undefined;
+  /** They watch the device. */
+  readonly observers?: readonly PmemObserver[];
 }
 
 /** The wall clock. */
@@ -57,7 +62,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Open an image, work on it, close it. @throws Problem, which names the image. */
+/** Open an image, locked, work on it, close it. @throws Problem, which names the image. */
 export async function withDevice<T>(
   context: Context,
   image: string,
@@ -69,7 +74,10 @@ export async function withDevice<T>(
   refuseFile(image, path);
   fs.accessSync(path, options.write ? fs.constants.R_OK | fs.constants.W_OK : fs.constants.R_OK);
   try {
-    const host = openHostFile(fs, path, { readOnly: !options.write });
+    const host = openHostFile(lockingFs(image, options.write), path, {
+      readOnly: !options.write,
+      observers: options.observers ?? [],
+    });
     try {
       const { device } = host;
       return await body({ device, personality: wanted ?? recognise(image, device) });
@@ -79,6 +87,23 @@ export async function withDevice<T>(
   } catch (error) {
     throw asProblem(error, image);
   }
+}
+
+/** node:fs, but that what is opened is locked at once. */
+function lockingFs(image: string, write: boolean): HostFs {
+  return {
+    ...fs,
+    openSync(path, flags) {
+      const fd = fs.openSync(path, flags);
+      try {
+        lockImage(image, path, fd, write);
+        return fd;
+      } catch (error) {
+        fs.closeSync(fd);
+        throw error;
+      }
+    },
+  };
 }
 
 /** As `withDevice`, mounted; unmounted cleanly even when the work fails. */
@@ -93,14 +118,25 @@ export async function withMount<T>(
   const signals = options.stoppable === true ? STOP_SIGNALS : [];
   for (const signal of signals) process.once(signal, onSignal);
   try {
-    return await withDevice(context, image, options, async (opened) => {
-      const vfs = mountOpened(image, opened, options);
-      const task = new Task(vfs, { credentials: ROOT, umask: 0 });
-      return unmountAfter(vfs, () => body({ ...opened, vfs, task, interrupt: controller.signal }));
-    });
+    return await withDevice(context, image, options, (opened) =>
+      mountedOn(image, opened, options, controller.signal, body),
+    );
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
   }
+}
+
+/** As `withMount`, for an image that is open already. */
+export async function mountedOn<T>(
+  image: string,
+  opened: OpenedImage,
+  options: OpenOptions & ReadOptions,
+  interrupt: AbortSignal,
+  body: (mounted: Mounted) => T | Promise<T>,
+): Promise<T> {
+  const vfs = mountOpened(image, opened, options);
+  const task = new Task(vfs, { credentials: ROOT, umask: 0 });
+  return unmountAfter(vfs, () => body({ ...opened, vfs, task, interrupt }));
 }
 
 function mountOpened(

@@ -12,8 +12,10 @@ import { addInfo } from "./commands/info.ts";
 import { addLs } from "./commands/ls.ts";
 import { addLsattr } from "./commands/lsattr.ts";
 import { addMkfs } from "./commands/mkfs.ts";
+import { addMount } from "./commands/mount.ts";
 import { addSetfattr } from "./commands/setfattr.ts";
 import { addStat } from "./commands/stat.ts";
+import { addUmount } from "./commands/umount.ts";
 import type { Cli } from "./cli.ts";
 import { type Context, type Style, styleFor } from "./context.ts";
 import { EXIT_OK, EXIT_USAGE, ExitCodeHelp } from "./exit-codes.ts";
@@ -37,7 +39,8 @@ export async function runCli(args: readonly string[], context: Context): Promise
   configure(program, context);
   const commands = [addMkfs, addInfo, addLs, addStat, addCat, addCopyIn, addCopyOut, addFiemap];
   const attributes = [addLsattr, addChattr, addGetfattr, addSetfattr];
-  for (const add of [...commands, ...attributes, addCheck, addCompare]) add(cli);
+  const mounting = [addMount, addUmount];
+  for (const add of [...commands, ...attributes, ...mounting, addCheck, addCompare]) add(cli);
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;
@@ -82,6 +85,8 @@ ${style("bold", "Examples:")}
   xip stat disk.img /docs/README.md
   xip fiemap disk.img /docs/README.md
   xip chattr disk.img +i /docs/README.md
+  xip mount disk.img /mnt
+  xip umount /mnt
   xip check disk.img
   xip compare --quick
 

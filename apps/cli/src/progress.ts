@@ -64,3 +64,21 @@ export function startPatience(context: Context, what: string, size: number): { s
   err.write(`${what} ...`);
   return { stop: () => void err.write("\r\u001b[K") };
 }
+
+/** As `startPatience`, where the event loop goes on: says so when it has taken a second. */
+export function startWaiting(context: Context, what: string): { stop(): void } {
+  const { err } = context;
+  if (err.isTTY !== true) return { stop: () => {} };
+  let isShown = false;
+  const timer = setTimeout(() => {
+    isShown = true;
+    err.write(`${what} ...`);
+  }, PATIENCE_MS);
+  return {
+    stop() {
+      clearTimeout(timer);
+      if (isShown) err.write("\r\u001b[K");
+      isShown = false;
+    },
+  };
+}

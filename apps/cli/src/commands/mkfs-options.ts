@@ -88,14 +88,15 @@ export function optionsHelp(width: number): string {
     ["-o of mount, to be stored in the image:", Object.fromEntries(generic)] as const,
     ...personalities.map((one) => [`-o of mount, ${one.name}:`, one.mountOptions] as const),
   ];
-  const texts = parts.map(([title, table]) => `${title}\n${tableLines(table, width)}`);
+  const texts = parts.map(([title, table]) => `${title}\n${optionTableLines(table, width)}`);
   return `\n${texts.join("\n\n")}`;
 }
 
 /** Mount options are given as they are, and this one made of them. */
 export const DEFAULT_OPTIONS = "defaultOptions";
 
-function tableLines(table: OptionTable, width: number): string {
+/** What the options of a table are, one a line; folded to `width`. */
+export function optionTableLines(table: OptionTable, width: number): string {
   const rows = Object.entries(table).flatMap(([name, spec]) => {
     if (name === DEFAULT_OPTIONS) return [];
     return [[spec.values === "flag" ? name : `${name}=`, helpOf(spec)] as const];

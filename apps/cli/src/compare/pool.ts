@@ -30,7 +30,7 @@ export function makePool(threads: number, options: WorkloadOptions): Pool {
 }
 
 /** Threads use the compile cache of the main thread, which they do not do by themselves. */
-function threadEnvironment(): Record<string, string> {
+export function threadEnvironment(): Record<string, string> {
   const env = Object.fromEntries(
     Object.entries(process.env).filter((pair): pair is [string, string] => pair[1] !== undefined),
   );

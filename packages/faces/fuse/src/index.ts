@@ -1,6 +1,14 @@
 /** The whole public surface of @xiplab/fuse. */
 export type { Channel } from "./channel.ts";
-export { type CacheMode, Connection, serve, type ServeOptions } from "./connection.ts";
+export {
+  ACTIVITY_CHANGED,
+  ACTIVITY_SYNC,
+  type CacheMode,
+  Connection,
+  serve,
+  type ServeOptions,
+} from "./connection.ts";
+export { OpcodeNames } from "./protocol/opcodes.ts";
 export { DeviceChannel } from "./device-channel.ts";
 export {
   closeFuse,

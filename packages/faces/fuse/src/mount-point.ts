@@ -65,12 +65,15 @@ export async function mountFuse(mount: FuseMount): Promise<void> {
 export interface UnmountOptions {
   /** Detach now, even when it is busy: it goes when its last user does. */
   readonly lazy?: boolean;
+  /** Abort the connection first: no request is answered any more, and `serve` returns. What uses the
+   * mount hears ECONNABORTED or ENOTCONN; what the kernel had not written back is lost. */
+  readonly force?: boolean;
 }
 
 /** Unmount what is mounted on `directory`. @throws MountError, also where it is busy */
 export async function unmountFuse(directory: string, options: UnmountOptions = {}): Promise<void> {
-  const args = ["-i", "-n", ...(options.lazy === true ? ["-l"] : []), directory];
-  await run("umount", args);
+  const flags = [options.lazy === true ? "-l" : "", options.force === true ? "-f" : ""];
+  await run("umount", ["-i", "-n", ...flags.filter((flag) => flag !== ""), directory]);
 }
 
 function mountOptions(mount: FuseMount): string[] {

@@ -1,0 +1,98 @@
+/** Channels around a channel: counting what passes, and taking the time that a medium would take. */
+import type { CostMeter } from "@xiplab/core";
+import type { Channel } from "@xiplab/fuse";
+
+/** struct fuse_in_header: the opcode is its second word, little-endian as everything. */
+const OPCODE_AT = 4;
+/** Beyond every opcode that there is. */
+const OPCODES_MAX = 64;
+
+/** Counts requests by opcode. */
+export class CountingChannel implements Channel {
+  readonly counts = new Float64Array(OPCODES_MAX);
+  private readonly channel: Channel;
+
+  constructor(channel: Channel) {
+    this.channel = channel;
+  }
+
+  /** HOT. */
+  receive(target: Uint8Array): number {
+    const length = this.channel.receive(target);
+    const opcode = target[OPCODE_AT]!;
+    if (length > OPCODE_AT && opcode < OPCODES_MAX) this.counts[opcode]!++;
+    return length;
+  }
+
+  /** HOT. */
+  send(parts: readonly Uint8Array[]): boolean {
+    return this.channel.send(parts);
+  }
+}
+
+/** Shorter waits come out too long: they add up until they are worth one. */
+const WAIT_MIN_NS = 100_000;
+
+/**
+ * Answers no earlier than the medium would have. What a request took of real time counts: it is the
+ * software, which is there on real memory too, and the emulation's own copying, which cannot be told
+ * from it. So the mount is as fast as the slower of us and the medium.
+ */
+export class PacedChannel implements Channel {
+  /** Waited so far. */
+  waitedNs = 0;
+  private readonly channel: Channel;
+  private readonly meter: CostMeter;
+  /** Real nanoseconds. */
+  private readonly now: () => number;
+  /** Sleep for so many nanoseconds, or somewhat longer. */
+  private readonly sleep: (durationNs: number) => void;
+  private begunNs: number;
+  private begunModelNs = 0;
+  /** Still to be waited; below 0 where a wait was too long. */
+  private debtNs = 0;
+
+  constructor(
+    channel: Channel,
+    meter: CostMeter,
+    now: () => number,
+    sleep: (durationNs: number) => void,
+  ) {
+    this.channel = channel;
+    this.meter = meter;
+    this.now = now;
+    this.sleep = sleep;
+    this.begunNs = now();
+  }
+
+  /** HOT. */
+  receive(target: Uint8Array): number {
+    const endedNs = this.now();
+    const length = this.channel.receive(target);
+    this.begunNs = this.now();
+    // The medium goes on with what it was given while nobody asks.
+    this.meter.idle(this.begunNs - endedNs);
+    this.begunModelNs = this.meter.modelledNs;
+    return length;
+  }
+
+  /** HOT. */
+  send(parts: readonly Uint8Array[]): boolean {
+    this.catchUp();
+    return this.channel.send(parts);
+  }
+
+  private catchUp(): void {
+    const modelNs = this.meter.modelledNs - this.begunModelNs;
+    const realNs = this.now() - this.begunNs;
+    if (modelNs > realNs) this.debtNs += modelNs - realNs;
+    if (this.debtNs < WAIT_MIN_NS) return;
+    const before = this.now();
+    this.sleep(this.debtNs);
+    const waitedNs = this.now() - before;
+    this.debtNs -= waitedNs;
+    this.waitedNs += waitedNs;
+    // A second answer to the same request (a notification) does not wait again.
+    this.begunModelNs = this.meter.modelledNs;
+  }
+}
