@@ -22,6 +22,13 @@ export interface Slice {
   readonly mean: number;
 }
 
+/** What gives slices until it is ended. */
+export interface Measurement {
+  /** @param budgetMs About how long, where that can be chosen. */
+  slice(budgetMs: number): Slice;
+  end(): void;
+}
+
 /** A chunk is short, so that most are not interrupted, and long against the clock's cost. */
 const CHUNK_MS = 0.2;
 
@@ -32,7 +39,7 @@ const CHUNK_MS = 0.2;
  * Why an own loop and not tinybench: rounds of different processes alternate, and the undoing of
  * each batch stays off the clock; tinybench runs one task to its end in one process.
  */
-export class Meter {
+export class Meter implements Measurement {
   private readonly batch: Batch;
   private chunkOps = 1;
   /** The next operation of the batch. */

@@ -2,7 +2,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Slice } from "./batch.ts";
-import type { ChildOptions, Reply, Request, TargetName } from "./protocol.ts";
+import { type ChildOptions, NODE_VFS, type Reply, type Request } from "./protocol.ts";
+import type { TargetName } from "./protocol.ts";
 
 export class Child {
   private readonly process: ChildProcess;
@@ -11,7 +12,7 @@ export class Child {
 
   private constructor(options: ChildOptions) {
     const flags = ["--expose-gc", "--no-warnings", "--max-old-space-size=8192"];
-    if (options.target === "node-vfs") flags.push("--experimental-vfs");
+    if (options.target === NODE_VFS) flags.push("--experimental-vfs");
     this.process = fork(
       fileURLToPath(new URL("child.ts", import.meta.url)),
       [JSON.stringify(options)],

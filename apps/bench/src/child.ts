@@ -2,7 +2,7 @@
  * The process that measures one target: what it has in its heap, and what V8 made of its code,
  * disturbs no other target. Driven by `run.ts` over the IPC channel.
  */
-import { type Batch, Meter } from "./batch.ts";
+import { type Batch, type Measurement, Meter } from "./batch.ts";
 import { ALL_USED, ImageSections } from "./catalog.ts";
 import {
   chooseDirectories,
@@ -13,7 +13,7 @@ import {
   type Scene,
 } from "./operations.ts";
 import type { ChildOptions, Reply, Request, TargetName } from "./protocol.ts";
-import { EXT4, MEMCPY, PLAIN } from "./protocol.ts";
+import { EXT4, MEMCPY, MEMFS, NODE_EXT4, NODE_PLAIN, NODE_VFS, PLAIN } from "./protocol.ts";
 import { openMemfs, openNodeVfs, openTmpfs, openZenfs } from "./targets/peers.ts";
 import type { Target } from "./targets/target.ts";
 
@@ -22,7 +22,7 @@ const BATCH_FILES = 1_000;
 const BATCH_FILES_ZENFS = 100;
 
 interface Opened {
-  prepare(op: string): ReadonlyMap<TargetName, Batch>;
+  prepare(op: string): ReadonlyMap<TargetName, Measurement>;
   dispose(): void;
 }
 
@@ -37,24 +37,41 @@ async function open(options: ChildOptions): Promise<Opened> {
       const images = ImageSections.flatMap(({ rows }) => rows.map(({ op }) => op));
       return {
         ...scene,
-        prepare: (op) =>
-          images.includes(op) ? new Map([[options.target, prepareImage(op)]]) : scene.prepare(op),
+        prepare: (op) => {
+          if (!images.includes(op)) return scene.prepare(op);
+          return new Map([[options.target, new Meter(prepareImage(op))]]);
+        },
       };
     }
-    case "memfs":
+    case NODE_PLAIN:
+    case NODE_EXT4: {
+      const { openNodeFs } = await import("./targets/node-fs.ts");
+      return sceneOf(openNodeFs(options.target), options);
+    }
+    case MEMFS:
       return sceneOf(await openMemfs(), options);
     case "zenfs":
       return sceneOf(await openZenfs(), options);
-    case "node-vfs":
+    case NODE_VFS:
       return sceneOf(await openNodeVfs(), options);
     case "tmpfs":
       return sceneOf(openTmpfs(), options);
     case MEMCPY: {
       const { prepareXip } = await import("./xip.ts");
-      const prepare = (op: string) => prepareXip(op, options.beside);
+      const prepare = (op: string) => metersOf(prepareXip(op, options.beside));
       return { prepare, dispose: () => undefined };
     }
+    default: {
+      const { target } = options;
+      const { openMountScene } = await import("./mounts/scene.ts");
+      const scene = await openMountScene(target);
+      return { ...scene, prepare: (op) => new Map([[target, scene.prepare(op)]]) };
+    }
   }
+}
+
+function metersOf(batches: ReadonlyMap<TargetName, Batch>): ReadonlyMap<TargetName, Measurement> {
+  return new Map([...batches].map(([target, batch]) => [target, new Meter(batch)]));
 }
 
 function sceneOf<Handle>(
@@ -67,7 +84,7 @@ function sceneOf<Handle>(
   const all = population === 0 ? [] : makeTree(target, root, population);
   const tree = oneDirectory ? chooseFiles(all) : chooseDirectories(all);
   const some: Scene<Handle> = { target, root, batchFiles, tree };
-  const prepare = (op: string): ReadonlyMap<TargetName, Batch> => {
+  const prepare = (op: string): ReadonlyMap<TargetName, Measurement> => {
     const operation = Operations[op.replace(/ @.*/, "")];
     if (operation === undefined) throw new Error(`no operation '${op}'`);
     const scene = op.endsWith(ALL_USED) ? { ...some, tree: all } : some;
@@ -75,7 +92,7 @@ function sceneOf<Handle>(
     // Of so many files a slice visits a part: caches shall know all of them before the first.
     const passes = population > 0 && !op.startsWith("create") ? 2 : 0;
     for (let pass = 0; pass < passes; pass++) batch.run(0, batch.ops);
-    return new Map([[name, batch]]);
+    return new Map([[name, new Meter(batch)]]);
   };
   return { prepare, dispose: () => target.dispose() };
 }
@@ -83,13 +100,12 @@ function sceneOf<Handle>(
 async function main(): Promise<void> {
   const opened = await open(JSON.parse(process.argv[2]!) as ChildOptions);
   // Rows that are compared are prepared together, so there may be several at a time.
-  const running = new Map<string, ReadonlyMap<TargetName, Meter>>();
+  const running = new Map<string, ReadonlyMap<TargetName, Measurement>>();
   const answer = (request: Request): Reply => {
     const { kind, op } = request;
     switch (kind) {
       case "prepare": {
-        const batches = [...opened.prepare(op)];
-        running.set(op, new Map(batches.map(([target, batch]) => [target, new Meter(batch)])));
+        running.set(op, opened.prepare(op));
         // What preparing left behind is not to be collected on the clock.
         globalThis.gc?.();
         return { kind: "done" };

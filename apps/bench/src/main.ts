@@ -4,7 +4,7 @@ import { availableParallelism, cpus } from "node:os";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { AllSections, selectSections } from "./catalog.ts";
-import { OurNames, TargetNames, type TargetName } from "./protocol.ts";
+import { isOurs, TargetNames, type TargetName } from "./protocol.ts";
 import { FullPace, QuickPace, run } from "./run.ts";
 import { formatReport } from "./table.ts";
 
@@ -57,8 +57,7 @@ async function main(args: string[]): Promise<number> {
     const { rows, skipped } = report;
     writeFileSync(options.json, `${JSON.stringify({ machine, rows, skipped }, null, 2)}\n`);
   }
-  const ours: readonly TargetName[] = OurNames;
-  return report.skipped.some(({ target }) => ours.includes(target)) ? 1 : 0;
+  return report.skipped.some((skip) => isOurs(skip.target) && !skip.isLacking) ? 1 : 0;
 }
 
 function parseCommandLine(args: string[]) {

@@ -13,6 +13,9 @@ const DIRECTORIES_USED = 10;
 export const FILE_BYTES = 64 * 2 ** 20;
 export const IO_BYTES = 4096;
 const APPEND_BYTES = 64;
+const CHUNK_BYTES = 2 ** 20;
+const STREAM_BYTES = 256 * 2 ** 20;
+const DEEP_LEVELS = 10;
 const READDIR_ENTRIES = 1_000;
 const READDIR_CALLS = 20;
 /** Files held open in the growth rows: a program has some open, however many exist. */
@@ -36,13 +39,19 @@ type Prepare = <Handle>(scene: Scene<Handle>) => Batch;
 export const Operations: Readonly<Record<string, Prepare>> = {
   "open+close": (scene) => openClose(scene, filesOrTree(scene, "open")),
   stat: (scene) => stat(scene, filesOrTree(scene, "stat")),
-  create,
+  "create+write 4 KiB": createWrite,
+  "readFile 4 KiB": readFile,
+  "stat, 10 levels deep": statDeep,
   rename,
   unlink,
+  "mkdir+rmdir": mkdirRmdir,
   "readdir 1,000": readdir,
   "pread 4 KiB": pread,
   "pwrite 4 KiB": pwrite,
+  "pwrite 4 KiB+fsync": pwriteFsync,
   "append 64 B": append,
+  "write 256 MiB": writeAll,
+  "read 256 MiB": readAll,
   "pread 64 B": preadOfMany,
   "create in one directory": createInTree,
   "lookup in one directory": lookupInTree,
@@ -151,15 +160,60 @@ function stat<Handle>({ target }: Scene<Handle>, paths: readonly string[]): Batc
   };
 }
 
-function create<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
+function createWrite<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
   const paths = makePaths(target, `${root}/create`, batchFiles);
+  const content = Buffer.alloc(IO_BYTES).fill(0x5a);
   return {
     ops: paths.length,
     run: (first, end) => {
-      for (let index = first; index < end; index++) target.create(paths[index]!);
+      for (let index = first; index < end; index++) target.writeNew(paths[index]!, content);
     },
     after: () => {
+      check(target.stat(paths.at(-1)!) === IO_BYTES, "the last file has its content");
       for (const path of paths) target.unlink(path);
+    },
+  };
+}
+
+function readFile<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
+  const paths = shuffle(makeTree(target, `${root}/read`, batchFiles, IO_BYTES), SEED);
+  let content: Uint8Array = Buffer.alloc(0);
+  return {
+    ops: paths.length,
+    run: (first, end) => {
+      for (let index = first; index < end; index++) content = target.readFile(paths[index]!);
+    },
+    end: () => {
+      check(content.length === IO_BYTES, "readFile gave all bytes");
+      check(content[IO_BYTES - 1] === 0x5a, "readFile gave what was written");
+    },
+  };
+}
+
+function statDeep<Handle>(scene: Scene<Handle>): Batch {
+  const { target, root } = scene;
+  let directory = `${root}/deep`;
+  target.mkdir(directory);
+  for (let level = 1; level < DEEP_LEVELS; level++) {
+    directory += `/level-${level}`;
+    target.mkdir(directory);
+  }
+  const content = Buffer.alloc(FILE_BYTES_SMALL);
+  const paths = Array.from({ length: PER_DIRECTORY }, (_, index) => `${directory}/file-${index}`);
+  for (const path of paths) target.writeNew(path, content);
+  return stat(scene, shuffle(paths, SEED));
+}
+
+/** Beside a thousand files that stay: an empty directory comes and goes. */
+function mkdirRmdir<Handle>({ target, root, batchFiles }: Scene<Handle>): Batch {
+  const paths = makeTree(target, `${root}/mkdir`, batchFiles, 0).map((path) => `${path}.d`);
+  return {
+    ops: paths.length,
+    run: (first, end) => {
+      for (let index = first; index < end; index++) {
+        target.mkdir(paths[index]!);
+        target.rmdir(paths[index]!);
+      }
     },
   };
 }
@@ -214,7 +268,7 @@ function readdir<Handle>({ target, root }: Scene<Handle>): Batch {
 
 function pread<Handle>(scene: Scene<Handle>): Batch {
   const { target } = scene;
-  const { handle, offsets } = bigFile(scene, "pread");
+  const { handle, offsets, remove } = bigFile(scene, "pread");
   const buffer = Buffer.alloc(IO_BYTES);
   return {
     ops: offsets.length,
@@ -223,14 +277,14 @@ function pread<Handle>(scene: Scene<Handle>): Batch {
     },
     end: () => {
       check(buffer[0] === 0x5a, "pread gave what was written");
-      target.close(handle);
+      remove();
     },
   };
 }
 
 function pwrite<Handle>(scene: Scene<Handle>): Batch {
   const { target } = scene;
-  const { handle, offsets } = bigFile(scene, "pwrite");
+  const { handle, offsets, remove } = bigFile(scene, "pwrite");
   const buffer = Buffer.alloc(IO_BYTES).fill(0xa5);
   return {
     ops: offsets.length,
@@ -240,19 +294,80 @@ function pwrite<Handle>(scene: Scene<Handle>): Batch {
     end: () => {
       target.pread(handle, buffer.fill(0), offsets[0]!);
       check(buffer[0] === 0xa5, "pwrite left its bytes");
-      target.close(handle);
+      remove();
     },
   };
 }
 
-/** A fully written file, and the random block offsets to visit. */
+function pwriteFsync<Handle>(scene: Scene<Handle>): Batch {
+  const { target } = scene;
+  const { handle, offsets, remove } = bigFile(scene, "pwrite-fsync");
+  const buffer = Buffer.alloc(IO_BYTES).fill(0xa5);
+  return {
+    ops: offsets.length,
+    run: (first, end) => {
+      for (let index = first; index < end; index++) {
+        target.pwrite(handle, buffer, offsets[index]!);
+        target.fsync(handle);
+      }
+    },
+    end: remove,
+  };
+}
+
+/** A new file, from its first byte to its last; one operation is the whole of it. */
+function writeAll<Handle>({ target, root }: Scene<Handle>): Batch {
+  const path = `${root}/write-all`;
+  const chunk = Buffer.alloc(CHUNK_BYTES).fill(0x5a);
+  let handle: Handle;
+  return {
+    ops: 1,
+    before: () => {
+      target.create(path);
+      handle = target.openReadWrite(path);
+    },
+    run: () => {
+      for (let pos = 0; pos < STREAM_BYTES; pos += CHUNK_BYTES) target.append(handle, chunk);
+    },
+    after: () => {
+      check(target.stat(path) === STREAM_BYTES, "the whole file was written");
+      target.close(handle);
+      target.unlink(path);
+    },
+  };
+}
+
+function readAll<Handle>({ target, root }: Scene<Handle>): Batch {
+  const path = `${root}/read-all`;
+  const chunk = Buffer.alloc(CHUNK_BYTES).fill(0x5a);
+  target.create(path);
+  const handle = target.openReadWrite(path);
+  for (let pos = 0; pos < STREAM_BYTES; pos += CHUNK_BYTES) target.append(handle, chunk);
+  return {
+    ops: 1,
+    run: () => {
+      for (let pos = 0; pos < STREAM_BYTES; pos += CHUNK_BYTES) target.pread(handle, chunk, pos);
+    },
+    end: () => {
+      check(chunk[CHUNK_BYTES - 1] === 0x5a, "pread gave what was written");
+      target.close(handle);
+      target.unlink(path);
+    },
+  };
+}
+
+/** A fully written file, the random block offsets to visit, and what takes it away again. */
 function bigFile<Handle>({ target, root }: Scene<Handle>, name: string) {
   const path = `${root}/${name}`;
   target.create(path);
   const handle = target.openReadWrite(path);
-  const chunk = Buffer.alloc(2 ** 20).fill(0x5a);
+  const chunk = Buffer.alloc(CHUNK_BYTES).fill(0x5a);
   for (let pos = 0; pos < FILE_BYTES; pos += chunk.length) target.pwrite(handle, chunk, pos);
-  return { handle, offsets: randomOffsets() };
+  const remove = (): void => {
+    target.close(handle);
+    target.unlink(path);
+  };
+  return { handle, offsets: randomOffsets(), remove };
 }
 
 /** Every block of the big file once, in random order. */

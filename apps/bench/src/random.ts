@@ -1,5 +1,6 @@
-/** A seeded generator (mulberry32): every target sees the same offsets and the same files. */
-function newRandom(seed: number): (below: number) => number {
+/** A seeded generator (mulberry32): every target sees the same offsets and the same files. Gives
+ * whole numbers from 0 to below `below`. */
+export function newRandom(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {
     state = (state + 0x6d2b79f5) >>> 0;

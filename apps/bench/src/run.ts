@@ -5,7 +5,15 @@
 import type { Slice } from "./batch.ts";
 import { ALL_USED, type Goal, ONE_DIRECTORY, type Row, type Section } from "./catalog.ts";
 import { Child } from "./child-process.ts";
-import { type ChildOptions, MEMCPY, OurNames, PLAIN, type TargetName } from "./protocol.ts";
+import { reasonAgainst } from "./mounts/needs.ts";
+import {
+  type ChildOptions,
+  isMount,
+  MEMCPY,
+  OurNames,
+  PLAIN,
+  type TargetName,
+} from "./protocol.ts";
 import { median, spread } from "./statistics.ts";
 
 export interface Pace {
@@ -29,17 +37,23 @@ export interface Result {
 }
 
 /** A goal and what was reached. */
-interface Outcome {
+export interface Outcome {
   readonly goal: Goal;
-  /** nsPerOp divided by that of the same round of the goal's row, median over rounds; or
-   * milliseconds. */
+  /** Of time, milliseconds; of a ratio, ours divided by that of the same round of the other row; of
+   * speed, the other's divided by ours. Median over rounds. */
   readonly reached: number;
+  /** The same of means: with what the machine and the garbage collector took. */
+  readonly reachedByMean: number;
+  /** Of speed: which rival was the fastest. */
+  readonly rival?: TargetName;
 }
 
 interface Skip {
   readonly op: string;
   readonly target: TargetName;
   readonly reason: string;
+  /** The machine has not what it needs; else it failed. */
+  readonly isLacking?: true;
 }
 
 export interface Report {
@@ -68,7 +82,8 @@ export async function run(
     for (const [index, section] of sections.entries()) {
       onProgress(section.title, index, sections.length);
       const lanes = await openLanes(section, targets, pace, children, report);
-      addResults(await measureLanes(lanes, pace, report), report);
+      const rounds = Math.min(pace.rounds, section.roundsMax ?? Infinity);
+      addResults(await measureLanes(lanes, { ...pace, rounds }, report), report);
     }
   } finally {
     for (const child of children.values()) child.stop();
@@ -97,12 +112,17 @@ async function openLanes(
         oneDirectory: row.op.includes(ONE_DIRECTORY),
       };
       // Where every file is visited, what is kept of them in memory is not what it is elsewhere.
+      const lacking = isMount(target) ? reasonAgainst(row.op, target) : null;
+      if (lacking !== null) {
+        report.skipped.push({ op: row.op, target, reason: lacking, isLacking: true });
+        continue;
+      }
       const key = `${JSON.stringify(options)} ${row.op.endsWith(ALL_USED)}`;
       try {
         const child = children.get(key) ?? (await Child.start(options));
         children.set(key, child);
         if (!shared || index === 0) await child.ask({ kind: "prepare", op: row.op });
-        await child.slice(row.op, target, pace.warmMs);
+        if (!section.isCold) await child.slice(row.op, target, pace.warmMs);
         lanes.push({ row, target, child, slices: [] });
       } catch (error) {
         report.skipped.push({ op: row.op, target, reason: messageOf(error) });
@@ -139,28 +159,45 @@ async function measureLanes(lanes: readonly Lane[], pace: Pace, report: Report):
 }
 
 function addResults(lanes: readonly Lane[], report: Report): void {
-  for (const { row, target, slices } of lanes) {
+  for (const lane of lanes) {
+    const { row, target, slices } = lane;
     const medians = slices.map((slice) => slice.median);
     const own = row.goals.filter(({ whose }) => whose === target);
     report.rows.push({
       op: row.op,
       target,
-      nsPerOp: median(medians),
+      nsPerOp: nsPerOp(lane),
       meanNsPerOp: median(slices.map(({ mean }) => mean)),
       spread: spread(medians),
-      outcomes: own.flatMap((goal) => outcomeOf(goal, medians, lanes)),
+      outcomes: own.flatMap((goal) => outcomeOf(goal, lane, lanes)),
     });
   }
 }
 
 /** Nothing where the other row was not measured. */
-function outcomeOf(goal: Goal, medians: readonly number[], lanes: readonly Lane[]): Outcome[] {
-  if ("msMax" in goal) return [{ goal, reached: median(medians) / 1e6 }];
-  const base = lanes.find(({ row, target }) => row.op === goal.op && target === goal.target);
-  if (base === undefined) return [];
-  const ratios = base.slices.map((slice, round) => medians[round]! / slice.median);
-  return [{ goal, reached: median(ratios) }];
+function outcomeOf(goal: Goal, own: Lane, lanes: readonly Lane[]): Outcome[] {
+  if (goal.kind === "time") {
+    const ms = (key: keyof Slice): number => median(own.slices.map((slice) => slice[key])) / 1e6;
+    return [{ goal, reached: ms("median"), reachedByMean: ms("mean") }];
+  }
+  const other = goal.kind === "ratio" ? laneOf(goal.op, goal.target) : fastest(goal.rivals);
+  if (other === undefined) return [];
+  const [above, below] = goal.kind === "ratio" ? [own, other] : [other, own];
+  const ratio = (key: keyof Slice): number =>
+    median(above.slices.map((slice, round) => slice[key] / below.slices[round]![key]));
+  const rival = goal.kind === "speed" ? { rival: other.target } : {};
+  return [{ goal, reached: ratio("median"), reachedByMean: ratio("mean"), ...rival }];
+
+  function laneOf(op: string, target: TargetName): Lane | undefined {
+    return lanes.find((lane) => lane.row.op === op && lane.target === target);
+  }
+  function fastest(rivals: readonly TargetName[]): Lane | undefined {
+    const found = rivals.flatMap((target) => laneOf(own.row.op, target) ?? []);
+    return found.toSorted((a, b) => nsPerOp(a) - nsPerOp(b))[0];
+  }
 }
+
+const nsPerOp = ({ slices }: Lane): number => median(slices.map((slice) => slice.median));
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

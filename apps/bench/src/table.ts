@@ -1,19 +1,20 @@
 /** The result as a table for people. */
 import { styleText } from "node:util";
-import type { Report, Result } from "./run.ts";
+import type { Outcome, Report, Result } from "./run.ts";
 import {
   GrowthSections,
   ImageSections,
+  isReached,
+  MountSections,
   type Section,
   SideSections,
   XipSections,
 } from "./catalog.ts";
-import { OurNames, TargetNames, type TargetName } from "./protocol.ts";
+import { isOurs, TargetNames, type TargetName } from "./protocol.ts";
 
-const FIRST_WIDTH = 50;
 const CELL_WIDTH = 17;
 
-/** Lines for a terminal of 120 columns. */
+/** Lines for a wide terminal. */
 export function formatReport(report: Report): string {
   const parts = [
     formatTable(
@@ -24,6 +25,11 @@ export function formatReport(report: Report): string {
     formatTable(
       "Side by side: time per operation; × is against the first column, above 1 it is slower",
       SideSections,
+      report,
+    ),
+    formatTable(
+      "Mounted: an ext4 image on tmpfs; × is against the first column, above 1 it is slower",
+      MountSections,
       report,
     ),
     formatTable("Growth: 100 files in a directory, or all in one", GrowthSections, report),
@@ -40,17 +46,27 @@ function formatTable(title: string, sections: readonly Section[], report: Report
   const rows = report.rows.filter(({ op }) => ops.includes(op));
   if (rows.length === 0) return "";
   const targets = TargetNames.filter((target) => rows.some((row) => row.target === target));
-  const lines = ops
-    .filter((op) => rows.some((row) => row.op === op))
-    .map((op) => formatRow(op, targets, rows));
-  const head = "".padEnd(FIRST_WIDTH) + targets.map((name) => name.padStart(CELL_WIDTH)).join("");
+  const present = ops.filter((op) => rows.some((row) => row.op === op));
+  const width = Math.max(...present.map((op) => op.length)) + 1;
+  const lines = present.map((op) => formatRow(op.padEnd(width), op, targets, rows));
+  const speed = rows.some(({ outcomes }) => outcomes.some(({ goal }) => goal.kind === "speed"));
+  const head =
+    "".padEnd(width) +
+    targets.map((name) => name.padStart(CELL_WIDTH)).join("") +
+    (speed ? "  as fast as the best rival (by means)" : "");
   return [styleText("bold", title), head, ...lines, ""].join("\n");
 }
 
-function formatRow(op: string, targets: readonly TargetName[], rows: readonly Result[]): string {
-  const own = OurNames.map((name) => rows.find((row) => row.op === op && row.target === name)).find(
-    (row) => row !== undefined,
-  );
+function formatRow(
+  head: string,
+  op: string,
+  targets: readonly TargetName[],
+  rows: readonly Result[],
+): string {
+  const own = targets
+    .filter(isOurs)
+    .map((name) => rows.find((row) => row.op === op && row.target === name))
+    .find((row) => row !== undefined);
   const cells = targets.map((target) => {
     const row = rows.find((row) => row.op === op && row.target === target);
     if (row === undefined) return "–";
@@ -58,26 +74,51 @@ function formatRow(op: string, targets: readonly TargetName[], rows: readonly Re
     if (own === undefined || row === own) return time;
     return `${formatTime(row.nsPerOp)} ${formatRatio(row.nsPerOp / own.nsPerOp)}`;
   });
-  return op.padEnd(FIRST_WIDTH) + cells.map((cell) => cell.padStart(CELL_WIDTH)).join("");
+  const ending = (own?.outcomes ?? []).map(formatSpeed).join("");
+  return head + cells.map((cell) => cell.padStart(CELL_WIDTH)).join("") + ending;
 }
 
-/** One line for each goal: what was to be reached, what was. */
+/** The last cell of a row that is held to a speed: "✓ 1.83 × memfs (1.80)". */
+function formatSpeed({ goal, reached, reachedByMean, rival }: Outcome): string {
+  if (goal.kind !== "speed") return "";
+  const figures = `${formatRatio(reached)} ${rival} (${formatRatio(reachedByMean).trim()})`;
+  return `  ${mark(isReached(goal, reached))} ${figures}`;
+}
+
+/** One line for each goal that has no cell of its own: what was to be reached, what was. */
 function formatGoals(rows: readonly Result[]): string[] {
-  return rows.flatMap(({ op, target, outcomes }) =>
+  const lines = rows.flatMap(({ op, target, outcomes }) =>
     outcomes.map(({ goal, reached }) => {
-      const who = `${op}, ${target}`;
-      if ("msMax" in goal) {
-        const words = `${who}: ${reached.toPrecision(3)} ms, goal at most ${goal.msMax} ms`;
-        return `${mark(reached <= goal.msMax)} ${words}`;
+      const head = `${mark(isReached(goal, reached))} ${op}, ${target}:`;
+      switch (goal.kind) {
+        case "time":
+          return `${head} ${reached.toPrecision(3)} ms, goal at most ${goal.msMax} ms`;
+        case "ratio": {
+          const base = goal.op === op ? goal.target : goal.op;
+          return `${head} ${reached.toFixed(2)} × ${base}, goal at most ${goal.ratioMax} ×`;
+        }
+        case "speed":
+          return "";
       }
-      const base = goal.op === op ? goal.target : goal.op;
-      const words = `${who}: ${reached.toFixed(2)} × ${base}, goal at most ${goal.ratioMax} ×`;
-      return `${mark(reached <= goal.ratioMax)} ${words}`;
     }),
   );
+  return [...lines.filter((line) => line !== ""), formatSpeedTotal(rows)];
 }
 
-const mark = (isReached: boolean): string => (isReached ? styleText("green", "✓") : "✗");
+/** How many rows reach their speed, and which do not. */
+function formatSpeedTotal(rows: readonly Result[]): string {
+  const held = rows.flatMap(({ op, outcomes }) =>
+    outcomes.flatMap(({ goal, reached }) => (goal.kind === "speed" ? { op, goal, reached } : [])),
+  );
+  if (held.length === 0) return "";
+  const missed = held.filter(({ goal, reached }) => !isReached(goal, reached));
+  const goals = [...new Set(held.map(({ goal }) => `${goal.speedMin} ×`))].join(", ");
+  const total = `${held.length - missed.length} of ${held.length} rows are ${goals} as fast`;
+  if (missed.length === 0) return `${mark(true)} ${total}`;
+  return `${mark(false)} ${total}; not: ${missed.map(({ op }) => op).join("; ")}`;
+}
+
+const mark = (isGood: boolean): string => (isGood ? styleText("green", "✓") : "✗");
 
 /** One line for each reason. */
 function formatSkips({ skipped }: Report): string[] {

@@ -1,9 +1,10 @@
-/** Everything that has the calls of node:fs: memfs, ZenFS, node:vfs, and node:fs itself. */
+/** Everything that has the calls of node:fs: ours, memfs, ZenFS, node:vfs, and node:fs itself. */
 import type { Target } from "./target.ts";
 
 /** The part of node:fs that the benchmark calls. */
 export interface NodeLikeFs {
   mkdirSync(path: string): unknown;
+  rmdirSync(path: string): void;
   openSync(path: string, flags: string): number;
   closeSync(fd: number): void;
   statSync(path: string): { size: number; ino: number };
@@ -24,7 +25,10 @@ export interface NodeLikeFs {
     length: number,
     position: number | null,
   ): number;
+  readFileSync(path: string): Uint8Array;
   ftruncateSync(fd: number, size: number): void;
+  /** Not the object of node:vfs. */
+  fsyncSync?(fd: number): void;
 }
 
 export class NodeLikeTarget implements Target<number> {
@@ -42,6 +46,16 @@ export class NodeLikeTarget implements Target<number> {
 
   create(path: string): void {
     this.fs.closeSync(this.fs.openSync(path, "wx"));
+  }
+
+  writeNew(path: string, content: Uint8Array): void {
+    const fd = this.fs.openSync(path, "w");
+    this.fs.writeSync(fd, content, 0, content.length, null);
+    this.fs.closeSync(fd);
+  }
+
+  readFile(path: string): Uint8Array {
+    return this.fs.readFileSync(path);
   }
 
   openReadWrite(path: string): number {
@@ -73,6 +87,10 @@ export class NodeLikeTarget implements Target<number> {
     this.fs.unlinkSync(path);
   }
 
+  rmdir(path: string): void {
+    this.fs.rmdirSync(path);
+  }
+
   readdir(path: string): string[] {
     return this.fs.readdirSync(path) as string[];
   }
@@ -87,6 +105,11 @@ export class NodeLikeTarget implements Target<number> {
 
   append(handle: number, buffer: Uint8Array): number {
     return this.fs.writeSync(handle, buffer, 0, buffer.length, null);
+  }
+
+  fsync(handle: number): void {
+    if (this.fs.fsyncSync === undefined) throw new Error("has no fsyncSync");
+    this.fs.fsyncSync(handle);
   }
 
   truncate(handle: number, size: number): void {

@@ -34,15 +34,20 @@ export async function openNodeVfs(): Promise<OpenPeer> {
 
 /** @throws Error where the machine has no tmpfs. */
 export function openTmpfs(): OpenPeer {
-  const place = findTmpfs();
-  if (place === undefined) {
-    throw new Error("no writable tmpfs at /dev/shm, /run/shm or the temporary directory");
-  }
-  const directory = mkdtempSync(join(place, "xiplab-bench-"));
+  const directory = makeTmpfsDirectory();
   // Relative paths: the kernel walks as many components as the others do.
   process.chdir(directory);
   const remove = (): void => rmSync(directory, { recursive: true, force: true });
   return { target: new NodeLikeTarget(nodeFs as unknown as NodeLikeFs, remove), root: "." };
+}
+
+/** A new directory. @throws Error where the machine has no tmpfs */
+export function makeTmpfsDirectory(): string {
+  const place = findTmpfs();
+  if (place === undefined) {
+    throw new Error("no writable tmpfs at /dev/shm, /run/shm or the temporary directory");
+  }
+  return mkdtempSync(join(place, "xiplab-bench-"));
 }
 
 /** A writable directory on a tmpfs, if the machine has one. */

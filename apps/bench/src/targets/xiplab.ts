@@ -9,7 +9,9 @@ import {
   O_APPEND,
   O_CREAT,
   O_EXCL,
+  O_RDONLY,
   O_RDWR,
+  O_TRUNC,
   O_WRONLY,
   type OpenFile,
   mkfs,
@@ -17,6 +19,7 @@ import {
   Pmem,
   Task,
   type Timespec,
+  type Vfs,
 } from "@xiplab/core";
 import { ext4 } from "@xiplab/ext4";
 import { plain } from "@xiplab/plain";
@@ -40,7 +43,7 @@ const OPTIONS = { data: "xip", unwritten: "zero" };
 /** Both designs make an inode for each 8 KiB of the device: enough for small files with a block. */
 const BYTES_PER_FILE = 8192;
 /** Big files, and directories. What is never touched takes no memory. */
-const ROOM_BYTES = 512 * 2 ** 20;
+const ROOM_BYTES = 2 ** 30;
 
 interface Design {
   readonly personality: Personality;
@@ -55,10 +58,15 @@ const DESIGNS: Readonly<Record<OurName, Design>> = {
 
 /** A task on a fresh file system that has room for `files` small files, and some big ones. */
 export function openTask(whose: OurName, files: number): Task {
+  return new Task(openVfs(whose, files));
+}
+
+/** A fresh file system with that room. */
+export function openVfs(whose: OurName, files: number): Vfs {
   const { personality, mkfsOptions } = DESIGNS[whose];
   const device = new Pmem(files * BYTES_PER_FILE + ROOM_BYTES);
   mkfs(personality, device, mkfsOptions, { clock });
-  return new Task(mount(personality, device, OPTIONS, { clock }));
+  return mount(personality, device, OPTIONS, { clock });
 }
 
 export function openXiplab(whose: OurName, files: number): { target: XiplabTarget; root: string } {
@@ -81,6 +89,20 @@ export class XiplabTarget implements Target<OpenFile> {
 
   create(path: string): void {
     this.task.close(this.task.open(nameFromUtf8(path), O_CREAT | O_EXCL | O_WRONLY, 0o666));
+  }
+
+  writeNew(path: string, content: Uint8Array): void {
+    const file = this.task.open(nameFromUtf8(path), O_CREAT | O_TRUNC | O_WRONLY, 0o666);
+    this.task.write(file, content);
+    this.task.close(file);
+  }
+
+  readFile(path: string): Uint8Array {
+    const file = this.task.open(nameFromUtf8(path), O_RDONLY, 0);
+    const content = Buffer.allocUnsafe(this.task.fstat(file).size);
+    this.task.read(file, content);
+    this.task.close(file);
+    return content;
   }
 
   openReadWrite(path: string): OpenFile {
@@ -118,6 +140,10 @@ export class XiplabTarget implements Target<OpenFile> {
     this.task.unlink(nameFromUtf8(path));
   }
 
+  rmdir(path: string): void {
+    this.task.rmdir(nameFromUtf8(path));
+  }
+
   readdir(path: string): string[] {
     return namesToUtf8(this.task.readdir(nameFromUtf8(path)));
   }
@@ -132,6 +158,10 @@ export class XiplabTarget implements Target<OpenFile> {
 
   append(handle: OpenFile, buffer: Uint8Array): number {
     return this.task.write(handle, buffer);
+  }
+
+  fsync(handle: OpenFile): void {
+    this.task.fsync(handle);
   }
 
   truncate(handle: OpenFile, size: number): void {
