@@ -241,11 +241,12 @@ export class PageCache {
   }
 
   private add(mapping: Mapping, index: number): CachedFolio {
-    const { slot, bytes } = this.takeSlot();
+    const slot = this.takeSlot();
     const folio: CachedFolio = {
       mapping,
       index: index as Lblk,
-      bytes,
+      // Never those of a folio that was given up: somebody may be looking at them (readViews).
+      bytes: new Uint8Array(PAGE_SIZE),
       slot,
       dirty: 0,
       reserved: 0,
@@ -259,9 +260,9 @@ export class PageCache {
   }
 
   /** A place for one more folio: that of a clean one if the cache is full. */
-  private takeSlot(): { slot: number; bytes: Uint8Array } {
+  private takeSlot(): number {
     const free = this.freeSlots.pop();
-    if (free !== undefined) return { slot: free, bytes: new Uint8Array(PAGE_SIZE) };
+    if (free !== undefined) return free;
     if (this.clock.length >= this.limits.foliosMax) {
       // Twice round: the first may only take the second chances away.
       for (let step = 0; step < 2 * this.clock.length; step++) {
@@ -273,11 +274,11 @@ export class PageCache {
           continue;
         }
         this.drop(folio);
-        return { slot: this.freeSlots.pop()!, bytes: folio.bytes };
+        return this.freeSlots.pop()!;
       }
     }
     // Room, or everything is dirty because writeback fails: dirty data is never given up.
-    return { slot: this.clock.length, bytes: new Uint8Array(PAGE_SIZE) };
+    return this.clock.length;
   }
 }
 

@@ -328,6 +328,19 @@ describe("memory", () => {
     expect(inode.diskSize).toBe(10 * PAGE);
   });
 
+  it("leaves views as they are when it gives their pages up", () => {
+    const limits = { foliosMax: 4, dirtyMax: 2 };
+    const { operations, inode } = setUp("delalloc", "", { limits });
+    const data = pattern(1, 16 * PAGE);
+    for (let pos = 0; pos < 16 * PAGE; pos += PAGE) operations.write(inode, pos, data, pos, PAGE);
+    operations.fsync(inode, false);
+    const views: Uint8Array[] = [];
+    expect(operations.readViews(inode, 10, 15 * PAGE, views)).toBe(15 * PAGE);
+    expect(inode.mapping.folios!.size <= 4).toBe(true);
+    const joined = views.flatMap((view) => [...view]);
+    expect(Uint8Array.from(joined)).toEqual(data.subarray(10, 10 + 15 * PAGE));
+  });
+
   it("shows nothing of what the memory of a page held before", () => {
     const limits = { foliosMax: 2, dirtyMax: 1 };
     const { fs, operations, inode } = setUp("delalloc", "www", { limits });

@@ -88,7 +88,9 @@ export function readViewsAt(
 const COPY_STEP = 1024 * 1024;
 
 /**
- * copy_file_range(2) inside the mount: the data goes from device to device, and nothing between.
+ * copy_file_range(2) inside the mount. What is contiguous goes from device to device, and nothing
+ * between; the rest by way of a buffer: a write may free blocks that later views would show (out of
+ * place, or a cache that gives pages up). Holes come as zeros.
  * Returns the bytes copied: fewer at the end of the source or of the space.
  * @throws FsError EBADF, EINVAL (ranges of one file overlap), EISDIR, EFBIG, ENOSPC, EROFS, EIO
  */
@@ -109,25 +111,30 @@ export function copyRange(
   const wanted = Math.min(length, Math.max(0, source.inode.size - sourcePos));
   const distance = Math.abs(sourcePos - targetPos);
   if (source.inode === target.inode && distance < wanted) throw new FsError("EINVAL", "overlap");
-  const views: Uint8Array[] = [];
   let done = 0;
   try {
     while (done < wanted) {
-      views.length = 0;
-      const step = Math.min(wanted - done, COPY_STEP);
-      if (readViewsAt(sb, source, views, step, sourcePos + done) === 0) break;
-      for (const view of views) {
-        const at = targetPos + done;
-        const written = writeAt(sb, credentials, target, view, 0, view.length, at);
-        done += written;
-        if (written < view.length) return done;
-      }
+      const piece = readPiece(sb, source, Math.min(wanted - done, COPY_STEP), sourcePos + done);
+      if (piece.length === 0) break;
+      const at = targetPos + done;
+      const written = writeAt(sb, credentials, target, piece, 0, piece.length, at);
+      done += written;
+      if (written < piece.length) break;
     }
   } catch (error) {
     // As with a write: what was copied wins over the error, which the next call meets again.
     if (!(error instanceof FsError) || done === 0) throw error;
   }
   return done;
+}
+
+/** What stands at `pos`: a view where it is in one piece, else a copy. */
+function readPiece(sb: Superblock, file: OpenFile, length: number, pos: number): Uint8Array {
+  const views: Uint8Array[] = [];
+  const found = readViewsAt(sb, file, views, length, pos);
+  if (views.length === 1) return views[0]!;
+  const copy = new Uint8Array(found);
+  return copy.subarray(0, readAt(sb, file, copy, 0, found, pos));
 }
 
 /**

@@ -172,6 +172,37 @@ describe("record locks", () => {
   });
 });
 
+describe("owners that a face knows by number", () => {
+  test("give up what they hold, by whatever descriptor, and those who wait go on", () => {
+    const { open, vfs } = setUp();
+    const [one, two, other] = [open(0), open(1), open(2, "/g")];
+    vfs.setlk(one, 7n, write(0, 10));
+    vfs.setlk(two, 7n, write(20, 10));
+    vfs.setlk(other, 7n, write(0, 1));
+    vfs.setlk(one, 8n, read(40, 1));
+    const granted: number[] = [];
+    vfs.setlk(two, 8n, write(5, 1), () => granted.push(1));
+    vfs.releaseLocks(one.inode, 9n);
+    expect(granted).toEqual([]);
+    vfs.releaseLocks(one.inode, 7n);
+    expect(granted).toEqual([1]);
+    expect(vfs.getlk(one, 9n, write(20, 10))).toBe(null);
+    expect(vfs.getlk(one, 9n, write(40, 1))?.owner).toBe(8n);
+    expect(vfs.getlk(other, 9n, write(0, 1))?.owner).toBe(7n);
+    vfs.releaseLocks(other.inode, 7n);
+    vfs.releaseLocks(one.inode, 8n);
+    expect(vfs.superblock.locks.isEmpty).toBe(true);
+  });
+
+  test("are told with the process that locked last", () => {
+    const { open, vfs } = setUp();
+    const file = open(0);
+    vfs.setlk(file, 7n, { ...write(0, 10), pid: 100 });
+    vfs.setlk(file, 7n, { ...write(10, 10), pid: 200 });
+    expect(vfs.getlk(file, 8n, read(0, 0))).toEqual({ owner: 7n, pid: 200, ...write(0, 20) });
+  });
+});
+
 describe("flock", () => {
   test("is shared or exclusive, by open file, and apart from record locks", () => {
     const { tasks, open } = setUp();

@@ -15,6 +15,7 @@ import type { Case, FormatCase, Group } from "./cases.ts";
 import { noneControls, prewriteControls } from "./controls.ts";
 import { dataCases, unwrittenCases } from "./data.ts";
 import { durabilityCases, readOnlyCases } from "./durability.ts";
+import { faceCases, fullCopyCases, viewCases } from "./faces.ts";
 import { fallocateCases } from "./fallocate.ts";
 import { Fixture } from "./fixture.ts";
 import { formatCases } from "./format.ts";
@@ -76,15 +77,17 @@ export function contract(
       suite.group(group, first);
     }
     suite.group(openCases, first);
+    suite.group(faceCases, first);
     suite.group(statfsCases, first, "small");
     suite.group(readOnlyCases, first);
   });
   for (const choice of dataPaths) {
     runner.describe(`${personality.name}: contract, ${nameOf(choice)}`, () => {
-      for (const group of [dataCases, unwrittenCases, fallocateCases, mappingCases]) {
+      for (const group of [dataCases, unwrittenCases, fallocateCases, mappingCases, viewCases]) {
         suite.group(group, choice);
       }
       suite.group(spaceCases, choice, "small");
+      suite.group(fullCopyCases, choice, "small");
       suite.group(durabilityCases, choice);
     });
   }
