@@ -42,7 +42,7 @@ export interface ToldProblem {
 /** What the image turned out to be. */
 export interface OpenedFacts {
   readonly personality: string;
-  /** It had not been unmounted cleanly. */
+  /** It had not been unmounted cleanly, and mounting has seen to that. */
   readonly recovered: boolean;
 }
 

@@ -13,7 +13,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { assert, CostMeter, FsError, MediaModels, PurposeNames } from "@xiplab/core";
 import { Connection, DeviceChannel, OpcodeNames, type ServeOptions } from "@xiplab/fuse";
 import { processContext } from "../context.ts";
-import { type Mounted, mountedOn, withDevice } from "../image.ts";
+import { type Mounted, mountedOn, type OpenedImage, withDevice } from "../image.ts";
 import { asProblem } from "../problem.ts";
 import { refuseUnknown } from "./options.ts";
 import { CountingChannel, PacedChannel } from "./pace.ts";
@@ -21,6 +21,7 @@ import type {
   MediaStats,
   MountPlan,
   MountStats,
+  OpenedFacts,
   WorkerCommand,
   WorkerData,
   WorkerMessage,
@@ -58,8 +59,8 @@ async function openAndServe(plan: MountPlan): Promise<MountStats | null> {
     opening,
     (opened) => {
       refuseUnknown(opened.personality, plan.design);
+      const facts = factsOf(opened, plan);
       return mountedOn(plan.image, opened, opening, never, async (mounted) => {
-        const facts = { personality: opened.personality.name, recovered: false };
         const command = once(port, "message") as Promise<[WorkerCommand]>;
         post({ kind: "opened", facts });
         const [told] = await command;
@@ -68,6 +69,11 @@ async function openAndServe(plan: MountPlan): Promise<MountStats | null> {
     },
   );
   return collect === null ? null : collect();
+}
+
+/** Of the image before it is mounted, which may change it. */
+function factsOf({ personality, device }: OpenedImage, { readOnly }: MountPlan): OpenedFacts {
+  return { personality: personality.name, recovered: !readOnly && !personality.isClean(device) };
 }
 
 /** Serve to the end. Returns what gives the statistics, closing the image included. */

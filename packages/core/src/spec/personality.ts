@@ -238,6 +238,9 @@ export interface Personality {
   mount(device: PmemDevice, context: MountContext): FileSystem;
   /** Full fsck that only reads. Bounded on any input; never throws on a bad image. */
   check(device: PmemDevice): CheckReport;
+  /** Was the image unmounted, by itself, since it was last written to? If not, mounting recovers it.
+   * Looks at the superblock only; what is no image is not clean; never throws. */
+  isClean(device: PmemDevice): boolean;
   /** A few facts for people, in print order; labels with a dot ("superblock.magic") are fields of
    * structures, for those who ask for them. */
   describe(device: PmemDevice): ReadonlyArray<readonly [label: string, value: string]>;

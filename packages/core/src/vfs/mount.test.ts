@@ -29,6 +29,7 @@ function setUp(defaults: OptionValues = {}) {
       return new MemoryFileSystem(context.clock, context.readOnly);
     },
     check: unused,
+    isClean: unused,
     describe: unused,
   };
   const run = (text: string, environment = {}) =>

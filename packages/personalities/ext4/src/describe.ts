@@ -18,6 +18,10 @@ export function probe(device: PmemDevice): boolean {
   return readOr(0, () => SUPERBLOCK.magic.get(viewOf(device), SUPERBLOCK_AT)) === EXT4_MAGIC;
 }
 
+/** Nothing is left to be done by a recovery, nor to be looked for by a check. Never throws. */
+export const isClean = (device: PmemDevice): boolean =>
+  probe(device) && readOr(false, () => stateOf(viewOf(device), SUPERBLOCK_AT) === CLEAN);
+
 /** A few facts, then every field of the superblock as "superblock.field". */
 export function describeImage(device: PmemDevice): readonly Fact[] {
   const view = viewOf(device);
@@ -60,10 +64,13 @@ function factsOf(geometry: Geometry, view: DataView, at: number, deviceSize: num
   ];
 }
 
+/** What `stateOf` says where there is nothing to say. */
+const CLEAN = "clean";
+
 function stateOf(view: DataView, at: number): string {
   const state = SUPERBLOCK.state.get(view, at);
   const recover = (SUPERBLOCK.featureIncompat.get(view, at) & f.INCOMPAT_RECOVER) !== 0;
-  const words = [(state & STATE_VALID) !== 0 && !recover ? "clean" : "not clean"];
+  const words = [(state & STATE_VALID) !== 0 && !recover ? CLEAN : "not clean"];
   if (recover) words.push("needs recovery");
   if ((state & STATE_ERROR) !== 0) words.push("with errors");
   return words.join(", ");

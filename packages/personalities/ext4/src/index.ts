@@ -1,7 +1,7 @@
 /** ext4 in its real on-disk format: images of Linux and e2fsprogs, and images for them. */
 import type { Personality } from "@xiplab/core";
 import { check } from "./check/index.ts";
-import { defaultOptions, describeImage, probe } from "./describe.ts";
+import { defaultOptions, describeImage, isClean, probe } from "./describe.ts";
 import { mkfs, mkfsOptions } from "./mkfs.ts";
 import { mount } from "./mount.ts";
 import { mountOptions } from "./options.ts";
@@ -34,5 +34,6 @@ export const ext4: Personality = {
   check,
   probe,
   defaultOptions: (device) => defaultOptions(device, ext4),
+  isClean,
   describe: describeImage,
 };

@@ -33,6 +33,7 @@ export const plain: Personality = {
   check,
   probe: (device) => readOr(0, () => SUPERBLOCK.magic.get(device.view(0, BLOCK_SIZE), 0)) === MAGIC,
   defaultOptions: (device) => splitOptions(readOr("", () => readSuperblock(device).defaultOptions)),
+  isClean: (device) => readOr(false, () => readSuperblock(device).clean),
   describe: (device) => factsOf(device.view(0, BLOCK_SIZE)),
 };
 

@@ -127,11 +127,15 @@ function unclean(config: VolumeConfig, device: PmemDevice): void {
   volume.mount();
   const report = config.personality.check(device);
   equal(report.clean, false, "mount marks the image as in use, durably, before anything changes");
+  const told = "isClean says what check says of a sound image, and false of what is no image";
+  equal(config.personality.isClean(device), false, told);
   // The old mount is never heard of again: this is what the next start of the machine finds.
   const next = new Volume(config, device);
   next.mount();
   next.unmount();
   equal(next.check(), null, "mount recovers an image that was not unmounted");
+  equal(config.personality.isClean(device), true, told);
+  equal(config.personality.isClean(new Pmem(PAGE)), false, told);
 }
 
 function refusesOption(act: () => unknown): void {
