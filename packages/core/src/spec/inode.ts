@@ -32,6 +32,15 @@ export const INODE_DIRSYNC = 0x10000;
 export const INODE_TOPDIR = 0x20000;
 export const INODE_PROJINHERIT = 0x20000000;
 
+/** The names of a directory in the order of their bytes, until one comes or goes. */
+export interface DirListing {
+  readonly names: readonly Name[];
+  /** The names as text; the same array where both are the same. */
+  readonly texts: readonly string[];
+  /** DT_*. */
+  readonly types: readonly number[];
+}
+
 export class Inode {
   readonly ino: Ino;
   generation = 0;
@@ -87,8 +96,8 @@ export class Inode {
   /** Its access control lists: undefined where nobody has looked, null where it has none. vfs only. */
   acl: Acl | null | undefined = undefined;
   defaultAcl: Acl | null | undefined = undefined;
-  /** Change counter of the inode's names, for readdir and watchers. vfs only. */
-  version = 0;
+  /** The sorted names of a directory that is listed again and again. vfs only. */
+  listing: DirListing | null = null;
 
   constructor(ino: Ino) {
     this.ino = ino;

@@ -61,7 +61,6 @@ const STAT_UNIT = 512;
 const SEC_PER_DAY = 86_400;
 const READS_PER_CLOCK = 64;
 const NSEC_PER_SEC = 1_000_000_000;
-const WRITE_TIMES = MTIME | CTIME;
 const GROUP_EXECUTE = 0o010;
 
 /** HOT. */
@@ -95,9 +94,24 @@ function touch(sb: Superblock, inode: Inode, which: number): void {
   inode.touch(which, sb.clock);
 }
 
-/** The data is about to change. HOT. */
+/**
+ * The data is about to change. Within one tick of the clock the times stay as they are, and nothing
+ * is left to be written for them, as in Linux: an fsync after each small write would otherwise be a
+ * transaction each. HOT.
+ */
 export function modified(sb: Superblock, inode: Inode): void {
-  touch(sb, inode, WRITE_TIMES);
+  const time = sb.clock.now();
+  const { sec } = time;
+  // As an integer: see Inode.touch.
+  const nsec = time.nsec | 0;
+  const isNow = inode.mtimeNsec === nsec && inode.mtimeSec === sec;
+  if (isNow && inode.ctimeNsec === nsec && inode.ctimeSec === sec) return;
+  if (!inode.timesDirty) sb.timesDirty.add(inode);
+  inode.mtimeSec = sec;
+  inode.mtimeNsec = nsec;
+  inode.ctimeSec = sec;
+  inode.ctimeNsec = nsec;
+  inode.timesDirty = true;
 }
 
 /** The inode was read: move the access time as the mount's policy says. */

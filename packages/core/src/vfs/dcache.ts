@@ -88,6 +88,7 @@ export function replaceChild(
 ): void {
   const { children } = directory;
   assert(children !== null, "the name was looked up");
+  directory.listing = null;
   if (before !== null) loseName(sb, directory, before);
   children.set(name, child);
   if (child !== null) gainName(directory, child);

@@ -7,7 +7,8 @@
  */
 import { FsError } from "../spec/errors.ts";
 import { direntType, isDirectory, S_IFDIR } from "../spec/mode.ts";
-import type { Inode } from "../spec/inode.ts";
+import type { DirListing, Inode } from "../spec/inode.ts";
+import { namesToUtf8 } from "../spec/names.ts";
 import { type DirBatch, newDirBatch } from "../spec/personality.ts";
 import type { Name } from "../spec/units.ts";
 import { accessed } from "./attributes.ts";
@@ -64,6 +65,35 @@ export function listDirectory(sb: Superblock, directory: Inode): DirBatch {
   }
   accessed(sb, directory);
   return batch;
+}
+
+/** In the place of a listing: it was asked for once. */
+const ONCE: DirListing = { names: [], texts: [], types: [] };
+
+/**
+ * All entries of a directory but "." and "..", in the order of their bytes. Permission was checked.
+ * Kept from the second time on, until a name comes or goes: most directories are listed once. HOT.
+ */
+export function sortedListing(sb: Superblock, directory: Inode): DirListing {
+  const { listing } = directory;
+  if (listing !== null && listing !== ONCE) {
+    requireAlive(directory);
+    accessed(sb, directory);
+    return listing;
+  }
+  const made = sorted(listDirectory(sb, directory));
+  directory.listing = listing === null ? ONCE : made;
+  return made;
+}
+
+function sorted({ names, types }: DirBatch): DirListing {
+  // On a bad image a name may stand there twice: then both get the type of one.
+  const typeOf = new Map<Name, number>();
+  for (const [index, name] of names.entries()) typeOf.set(name, types[index]!);
+  // Names have a character for each byte: comparing them compares the bytes.
+  const ordered = names.sort();
+  const texts = namesToUtf8(ordered);
+  return { names: ordered, texts, types: ordered.map((name) => typeOf.get(name)!) };
 }
 
 /** @throws FsError ENOENT */

@@ -1,11 +1,11 @@
 /** The part of `Task` that makes, finds, moves and removes names. */
 import { FsError } from "../spec/errors.ts";
-import type { Inode } from "../spec/inode.ts";
+import type { DirListing, Inode } from "../spec/inode.ts";
 import { isDirectory, isSymlink, R_OK } from "../spec/mode.ts";
 import type { DirBatch } from "../spec/personality.ts";
 import type { Name } from "../spec/units.ts";
 import { accessed } from "./attributes.ts";
-import { listDirectory } from "./directory.ts";
+import { listDirectory, sortedListing } from "./directory.ts";
 import { begin } from "./icache.ts";
 import {
   link,
@@ -152,16 +152,30 @@ export class TaskNames extends TaskBase {
     return this.scandir(path).names;
   }
 
-  /** As readdir, with inode numbers and types (DT_*). The cookies mean nothing here. */
-  scandir(path: Name): DirBatch {
+  /** All names but "." and "..", in the order of their bytes, as names and as text. The listing is
+   * shared: it must not be changed. HOT. @throws FsError as readdir */
+  list(path: Name): DirListing {
     try {
-      const directory = this.find(path, true);
-      if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
-      requirePermission(this.sb, this.credentials, directory, R_OK);
-      return listDirectory(this.sb, directory);
+      return sortedListing(this.sb, this.findToList(path));
     } catch (error) {
       throw this.failed(error, "scandir", path);
     }
+  }
+
+  /** As readdir, with inode numbers and types (DT_*). The cookies mean nothing here. */
+  scandir(path: Name): DirBatch {
+    try {
+      return listDirectory(this.sb, this.findToList(path));
+    } catch (error) {
+      throw this.failed(error, "scandir", path);
+    }
+  }
+
+  private findToList(path: Name): Inode {
+    const directory = this.find(path, true);
+    if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
+    requirePermission(this.sb, this.credentials, directory, R_OK);
+    return directory;
   }
 
   /** Walk to where something new is to be: a name, with a slash behind it only for a directory. */

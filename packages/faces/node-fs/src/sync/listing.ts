@@ -5,7 +5,6 @@ import {
   type Name,
   nameFromBytes,
   nameFromUtf8,
-  namesToUtf8,
   nameToBytes,
   S_IFDIR,
   S_IFLNK,
@@ -42,30 +41,16 @@ export function readdirSync(host: Host, path: unknown, given: unknown): (Text | 
   }
 }
 
+/** A copy: the listing belongs to the mount. HOT. */
 function listNames(host: Host, path: Name, encoding: EncodingOptions["encoding"]): Text[] {
-  const names = host.task.readdir(path).sort(byBytes);
-  if (!encoding || encoding === "utf8") return namesToUtf8(names);
+  const { names, texts } = host.task.list(path);
+  if (!encoding || encoding === "utf8") return texts.slice();
   return names.map((name) => nameAs(host.platform, name, encoding));
 }
-
-/** Names are strings with a character for each byte: their order is that of the bytes. */
-const byBytes = (one: Name, other: Name): number => (one < other ? -1 : Number(one > other));
 
 /** The path as the entries have it: as it was given, a URL as what it stands for. */
 function parentOf(host: Host, path: unknown): Text {
   return isUrl(path) ? host.platform.fileUrlToPath(path) : (path as Text);
-}
-
-interface Entry {
-  readonly name: Name;
-  /** DT_*. */
-  readonly type: number;
-}
-
-function entriesOf(host: Host, path: Name): Entry[] {
-  const { names, types } = host.task.scandir(path);
-  const entries = names.map((name, index) => ({ name, type: types[index]! }));
-  return entries.sort((one, other) => byBytes(one.name, other.name));
 }
 
 function listTypes(
@@ -74,8 +59,9 @@ function listTypes(
   path: Name,
   encoding: EncodingOptions["encoding"],
 ): Dirent[] {
-  return entriesOf(host, path).map(
-    ({ name, type }) => new Dirent(nameAs(host.platform, name, encoding), parent, type),
+  const { names, types } = host.task.list(path);
+  return names.map(
+    (name, index) => new Dirent(nameAs(host.platform, name, encoding), parent, types[index]!),
   );
 }
 
@@ -95,7 +81,9 @@ function listTree(
   ];
   for (const { path, prefix } of queue) {
     const parent = prefix === "" ? base : joinParent(host, base, prefix, encoding);
-    for (const { name, type } of entriesOf(host, path)) {
+    const { names, types } = host.task.list(path);
+    for (const [index, name] of names.entries()) {
+      const type = types[index]!;
       const relative = (prefix === "" ? name : `${prefix}/${name}`) as Name;
       const full = `${root}/${relative}` as Name;
       results.push(
