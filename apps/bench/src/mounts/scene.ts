@@ -27,15 +27,17 @@ export async function openMountScene(name: MountName): Promise<MountScene> {
     if (what.startsWith("dbench")) return prepareDbench(directory);
     return metadata.prepare(what);
   };
-  const prepare = (op: string): Measurement => {
-    check();
-    const { slice, end } = choose(op);
-    const checked = (budgetMs: number): Slice => {
-      const measured = slice(budgetMs);
+  /** What fails because there is no server any more says so, and what succeeds has one. */
+  const checked = <T>(work: () => T): T => {
+    try {
+      return work();
+    } finally {
       check();
-      return measured;
-    };
-    return { slice: checked, end };
+    }
+  };
+  const prepare = (op: string): Measurement => {
+    const { slice, end } = checked(() => choose(op));
+    return { slice: (budgetMs: number): Slice => checked(() => slice(budgetMs)), end };
   };
   return { prepare, dispose: release };
 }

@@ -3,7 +3,6 @@
  * The process that calls this is a client of the mount, never its server.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -34,13 +33,13 @@ export async function openMount(name: MountName): Promise<Mounted> {
   const place = makeTmpfsDirectory();
   const image = path.join(place, "image");
   const directory = path.join(place, "mounted");
-  let server: ChildProcess | null = null;
+  let server: Server | null = null;
   let released = false;
   const release = (): void => {
     if (released) return;
     released = true;
     unmount(directory);
-    if (server !== null) awaitExit(server);
+    server?.awaitExit();
     fs.rmSync(place, { recursive: true, force: true });
   };
   try {
@@ -56,22 +55,22 @@ export async function openMount(name: MountName): Promise<Mounted> {
     release();
     throw error;
   }
-  const complaints = listen(server);
   const check = (): void => {
-    if (!isMounted(directory)) throw new Error(`the server is gone: ${complaints()}`);
+    if (isMounted(directory) && server?.isRunning() !== false) return;
+    throw new Error(`the server is gone: ${server?.complaint()}`);
   };
   return { directory, check, release };
 }
 
 /** Null for the kernel, which needs no process. */
-function start(name: MountName, image: string, directory: string): ChildProcess | null {
-  const stdio: ["ignore", "ignore", "pipe"] = ["ignore", "ignore", "pipe"];
+function start(name: MountName, image: string, directory: string): Server | null {
+  const log = `${image}.log`;
   if (name === XIP_MOUNT) {
     const flags = process.env["XIPLAB_BENCH_SERVER_FLAGS"]?.split(" ") ?? [];
-    const command = [...flags, xipProgram(), "mount", "-f", image, directory];
-    return spawn(process.execPath, command, { stdio });
+    const command = [process.execPath, ...flags, xipProgram(), "mount", "-f", image, directory];
+    return new Server(command, log);
   }
-  if (name === FUSE2FS) return spawn(program("fuse2fs"), ["-f", image, directory], { stdio });
+  if (name === FUSE2FS) return new Server([program("fuse2fs"), "-f", image, directory], log);
   execFileSync(program("mount"), ["-o", "loop", image, directory]);
   return null;
 }
@@ -84,34 +83,57 @@ function xipProgram(): string {
 }
 
 /** Waits by the kernel's table of mounts: to touch the directory would wait for the server. */
-async function awaitMount(directory: string, server: ChildProcess | null): Promise<void> {
-  const complaints = listen(server);
+async function awaitMount(directory: string, server: Server | null): Promise<void> {
   const deadline = performance.now() + START_MS;
   while (!isMounted(directory)) {
-    const ended = server !== null && (server.exitCode !== null || server.signalCode !== null);
-    if (ended || performance.now() > deadline) {
-      throw new Error(`no mount: ${complaints()}`);
+    if (server?.isRunning() === false || performance.now() > deadline) {
+      throw new Error(`no mount: ${server?.complaint()}`);
     }
     await sleep(POLL_MS);
   }
   // The table has it before the server has answered its first request.
-  const answered = spawn("stat", ["-f", directory], { stdio: "ignore" });
-  const timer = setTimeout(() => answered.kill("SIGKILL"), START_MS);
-  const [code] = (await once(answered, "exit")) as [number | null];
-  clearTimeout(timer);
-  if (code !== 0) throw new Error(`the mount does not answer: ${complaints()}`);
+  const asked = spawnSync("stat", ["-f", directory], { stdio: "ignore", timeout: START_MS });
+  if (asked.status !== 0) throw new Error(`the mount does not answer: ${server?.complaint()}`);
 }
 
-/** What the server writes to its standard error from now on. */
-function listen(server: ChildProcess | null): () => string {
-  let text = "";
-  server?.stderr?.on("data", (chunk: Buffer) => (text += chunk.toString()));
-  return () => {
-    const status = server?.signalCode ?? server?.exitCode;
-    const ended = status === null || status === undefined ? "" : ` (ended: ${status})`;
-    return `${text.trim() || "it said nothing"}${ended}`;
-  };
+/** A program that serves a mount. What it complains about goes to a file, since this process waits for
+ * programs in calls that let no event in. */
+class Server {
+  private readonly process: ChildProcess;
+  private readonly log: string;
+
+  constructor(command: readonly string[], log: string) {
+    this.log = log;
+    const fd = fs.openSync(log, "w");
+    this.process = spawn(command[0]!, command.slice(1), { stdio: ["ignore", "ignore", fd] });
+    fs.closeSync(fd);
+  }
+
+  complaint(): string {
+    const text = fs.readFileSync(this.log, "utf8").trim();
+    return text === "" ? "it said nothing" : text.slice(-COMPLAINT_MAX);
+  }
+
+  /** One that ended and was not yet waited for does not run. */
+  isRunning(): boolean {
+    try {
+      return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${this.process.pid}/status`, "utf8"));
+    } catch {
+      // Gone, and its number with it.
+      return false;
+    }
+  }
+
+  /** An unmounted server writes what it has and ends. Synchronous: also while this process exits. */
+  awaitExit(): void {
+    const deadline = performance.now() + STOP_MS;
+    while (this.isRunning() && performance.now() < deadline) Atomics.wait(WAITING, 0, 0, POLL_MS);
+    if (this.isRunning()) this.process.kill("SIGKILL");
+  }
 }
+
+const WAITING = new Int32Array(new SharedArrayBuffer(4));
+const COMPLAINT_MAX = 500;
 
 function isMounted(directory: string): boolean {
   const table = fs.readFileSync("/proc/self/mounts", "utf8");
@@ -123,28 +145,6 @@ function unmount(directory: string): void {
   for (const flags of [[], ["-l"]]) {
     if (!isMounted(directory)) return;
     spawnSync(program("umount"), [...flags, directory], { stdio: "ignore", timeout: STOP_MS });
-  }
-}
-
-/** An unmounted server writes what it has and ends. */
-function awaitExit(server: ChildProcess): void {
-  const { pid } = server;
-  if (pid === undefined || server.exitCode !== null) return;
-  const deadline = performance.now() + STOP_MS;
-  // Synchronous, since it also runs while this process exits.
-  while (isRunning(pid) && performance.now() < deadline) Atomics.wait(WAITING, 0, 0, POLL_MS);
-  if (isRunning(pid)) server.kill("SIGKILL");
-}
-
-const WAITING = new Int32Array(new SharedArrayBuffer(4));
-
-/** A child that ended and was not yet waited for does not run. */
-function isRunning(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    // Gone, and its number with it.
-    return false;
   }
 }
 
