@@ -160,7 +160,8 @@ export function removePrivileges(sb: Superblock, credentials: Credentials, inode
   const keeps = isPrivileged(credentials) && credentials.clearsSetIds !== true;
   if (keeps || !isRegular(inode.mode)) return;
   let drop = inode.mode & S_ISUID;
-  if ((inode.mode & GROUP_EXECUTE) !== 0 || !isInGroupOrRoot(credentials, inode)) drop |= S_ISGID;
+  const isExecutable = (inode.mode & GROUP_EXECUTE) !== 0;
+  if (isExecutable || !isInGroup(credentials, inode.gid)) drop |= S_ISGID;
   if ((inode.mode & drop) === 0) return;
   const before = settableOf(inode);
   inode.mode &= ~drop;

@@ -8,6 +8,7 @@ import {
   type Timespec,
   UTIME_NOW,
 } from "@xiplab/core";
+import { changerOf } from "../changer.ts";
 import type { Connection } from "../connection.ts";
 import * as protocol from "../protocol/attributes.ts";
 import { ACCESS_IN, ACCESS_IN_SIZE, KSTATFS, KSTATFS_SIZE } from "../protocol/directories.ts";
@@ -48,9 +49,8 @@ function setattr(connection: Connection, request: Request, reply: Reply): void {
   const changes = changesOf(request.view, at, inode);
   // Of a truncation; a change of the owner takes set-id bits away whoever asks.
   const valid = protocol.SETATTR_IN.valid.get(request.view, at);
-  const clearsSetIds = (valid & protocol.FATTR_KILL_SUIDGID) !== 0;
-  const credentials = connection.credentialsOf(request);
-  connection.vfs.setattr({ ...credentials, clearsSetIds }, inode, changes);
+  const kills = (valid & protocol.FATTR_KILL_SUIDGID) !== 0;
+  connection.vfs.setattr(changerOf(connection, request, kills), inode, changes);
   addAttributes(connection, reply, inode);
 }
 

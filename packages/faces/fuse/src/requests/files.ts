@@ -17,7 +17,7 @@
  * A page that it writes back comes through any handle that may write, at a position that counts; so
  * no open file of ours appends.
  */
-import { type Credentials, ERRNO, O_ACCMODE, O_RDWR, O_WRONLY, type OpenFile } from "@xiplab/core";
+import { ERRNO, O_ACCMODE, O_RDWR, O_WRONLY, type OpenFile } from "@xiplab/core";
 import type { Connection } from "../connection.ts";
 import {
   CREATE_IN,
@@ -58,6 +58,7 @@ import {
 } from "../protocol/opcodes.ts";
 import type { Reply } from "../reply.ts";
 import type { Request } from "../request.ts";
+import { changerOf } from "../changer.ts";
 import { addEntry } from "./entry.ts";
 import type { Handler } from "./handler.ts";
 import { hasServerLocks, ownerOf } from "./locks.ts";
@@ -165,12 +166,6 @@ function write(connection: Connection, request: Request, reply: Reply): void {
   const credentials = changerOf(connection, request, kills);
   const written = connection.vfs.write(credentials, file, request.bytes, from, size, offset);
   WRITE_OUT.size.set(reply.view, reply.add(WRITE_OUT_SIZE), written);
-}
-
-/** Who changes a file; `kills`: without CAP_FSETID, so that set-id bits go. */
-export function changerOf(connection: Connection, request: Request, kills: boolean): Credentials {
-  const credentials = connection.credentialsOf(request);
-  return kills ? { ...credentials, clearsSetIds: true } : credentials;
 }
 
 /**

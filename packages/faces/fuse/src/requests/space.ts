@@ -24,7 +24,7 @@ import {
 } from "../protocol/opcodes.ts";
 import type { Reply } from "../reply.ts";
 import type { Request } from "../request.ts";
-import { changerOf } from "./files.ts";
+import { changerOf } from "../changer.ts";
 import type { Handler } from "./handler.ts";
 
 /**
