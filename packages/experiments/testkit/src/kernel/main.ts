@@ -1,12 +1,18 @@
 /**
- * The model against the kernel of this machine: `node main.ts DIRECTORY SEED RUNS OPERATIONS`.
+ * The model against the kernel of this machine: `node main.ts DIRECTORY SEED RUNS OPERATIONS [fuse]`.
+ * With `fuse` DIRECTORY is on a FUSE mount, and what Linux never asks such a file system is left out.
  *
  * DIRECTORY becomes the root of this process, so that absolute paths mean the same on both sides.
  * Prints what differs, with the shortest sequence that shows it, and exits with 1.
  * Root only. Must be run as the main program: it never gets its root or its rights back.
  */
 import process from "node:process";
-import { FsError } from "@xiplab/core";
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  FsError,
+} from "@xiplab/core";
 import * as fc from "fast-check";
 import { diffResults, printOperations } from "../compare/results.ts";
 import { diffTrees, quote, type Tree, treeOfModel } from "../compare/tree.ts";
@@ -33,14 +39,15 @@ interface Failure {
   readonly message: string;
 }
 
-function main([directory, seed, runs, operations]: string[]): void {
+function main([directory, seed, runs, operations, isFuse]: string[]): void {
+  const throughFuse = isFuse === "fuse";
   done(libc.chroot(cString(directory!)));
   process.chdir("/");
   const player = new KernelPlayer();
   const config = { ...DEFAULT_CONFIG, limits: EXT4_LIMITS, exclude: SLOW };
   const arbitrary = new OperationsArbitrary(Number(operations), config, SHRINK_MS);
   const property = fc.property(arbitrary, (sequence) => {
-    const found = compare(player, sequence, arbitrary.isShrinking);
+    const found = compare(player, sequence, arbitrary.isShrinking, throughFuse);
     if (found === null) return;
     arbitrary.failure ??= found;
     throw new Error(found.message);
@@ -59,6 +66,7 @@ function compare(
   player: KernelPlayer,
   operations: readonly Operation[],
   quick: boolean,
+  throughFuse: boolean,
 ): Failure | null {
   player.reset();
   const model = new ModelFs(EXT4_LIMITS);
@@ -66,7 +74,7 @@ function compare(
   let before: [Tree, Tree] = [treeOfModel(model), player.tree()];
   for (const [index, operation] of operations.entries()) {
     model.now = { sec: index + 1, nsec: 0 };
-    if (leftOut(model, operation)) continue;
+    if (leftOut(model, operation) || (throughFuse && notThroughFuse(operation))) continue;
     const expected = applyToModel(model, operation);
     const found = player.apply(operation);
     if ("error" in expected) idle.add(index);
@@ -122,6 +130,14 @@ function leftOut(model: ModelFs, operation: Operation): boolean {
   // FIFOs and devices would open what stands behind them.
   const node = typeof path === "string" ? nodeAt(model, path, true) : null;
   return node !== null && !node.isRegular && !node.isDirectory;
+}
+
+/** Modes of fallocate that fs/fuse/file.c passes on; it refuses the others without asking. */
+const FUSE_FALLOCATE_MODES = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+
+/** What the FUSE of Linux decides by itself, and otherwise than ext4 does. */
+function notThroughFuse(operation: Operation): boolean {
+  return operation.op === "fallocate" && (operation.mode & ~FUSE_FALLOCATE_MODES) !== 0;
 }
 
 function nodeAt(model: ModelFs, path: string, follow: boolean): ModelNode | null {
