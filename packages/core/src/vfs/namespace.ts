@@ -155,7 +155,7 @@ export function tmpfile(
   const wanted = inheritAcl(
     sb,
     directory,
-    S_IFREG | modeInside(credentials, directory, mode),
+    S_IFREG | modeInside(credentials, directory, mode & 0o7777),
     umask,
   );
   const made = sb.fs.tmpfile(directory, newInode(credentials, directory, wanted, 0, NO_TARGET));

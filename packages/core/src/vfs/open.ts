@@ -106,6 +106,7 @@ export function openAt(
   umask: number,
 ): OpenFile {
   const wanted = checkFlags(flags);
+  if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
   requireSearch(sb, credentials, directory);
   const inode = lookupChild(sb, directory, name);
   if (inode === null) {

@@ -11,6 +11,7 @@ import type { Channel } from "./channel.ts";
 import { TracedChannel } from "./debug.ts";
 import { OpenFiles } from "./open-files.ts";
 import { Nodes } from "./nodes.ts";
+import { IN_HEADER_SIZE } from "./protocol/structs.ts";
 import { Reply } from "./reply.ts";
 import { Request } from "./request.ts";
 import * as opcodes from "./protocol/opcodes.ts";
@@ -117,9 +118,11 @@ export class Connection {
   /** Answer the request of `length` bytes in the receive buffer. HOT. */
   private handle(length: number): void {
     const { request, reply } = this;
-    // The kernel sends nothing malformed; what is cannot be answered, for its number is not known.
-    if (!request.parse(length)) return;
+    // The kernel sends nothing malformed. What is too short for a number cannot be answered.
+    if (length < IN_HEADER_SIZE) return;
+    const isWhole = request.parse(length);
     reply.begin(request);
+    if (!isWhole) return reply.fail(ERRNO.EINVAL);
     const handler: Handler | undefined = Handlers[request.opcode];
     if (handler === undefined) return reply.fail(ERRNO.ENOSYS);
     try {
@@ -146,7 +149,7 @@ export class Connection {
 
   /** Who asks. Permissions were checked by the kernel (default_permissions). */
   credentialsOf(request: Request): Credentials {
-    return { uid: request.uid, gid: request.gid, groups: [], checked: true };
+    return { uid: request.uid, gid: request.gid, groups: request.groups(), checked: true };
   }
 }
 

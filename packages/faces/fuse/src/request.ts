@@ -2,10 +2,17 @@
  * One request of the kernel, as it stands in the receive buffer. The object is reused: what must
  * outlive the handler (a lock that waits) copies what it needs.
  */
-import { FsError, type Name, nameFromBytes } from "@xiplab/core";
-import { IN_HEADER, IN_HEADER_SIZE } from "./protocol/structs.ts";
+import { assert, FsError, type Name, nameFromBytes } from "@xiplab/core";
+import {
+  EXTENSION,
+  EXTENSION_SIZE,
+  FUSE_EXT_GROUPS,
+  IN_HEADER,
+  IN_HEADER_SIZE,
+} from "./protocol/structs.ts";
 
 const TWO_32 = 2 ** 32;
+const NO_GROUPS: readonly number[] = [];
 
 export class Request {
   readonly bytes: Uint8Array;
@@ -29,11 +36,11 @@ export class Request {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Take up the request of `length` bytes at the start of the buffer. HOT.
+  /** Take up the request of `length` bytes, a header at least, at the start of the buffer. HOT.
    * @returns false where the header does not fit what was received. */
   parse(length: number): boolean {
     const { view } = this;
-    if (length < IN_HEADER_SIZE || IN_HEADER.length.get(view, 0) !== length) return false;
+    assert(length >= IN_HEADER_SIZE, "a request has a header");
     this.opcode = IN_HEADER.opcode.get(view, 0);
     this.uniqueLow = IN_HEADER.uniqueLow.get(view, 0);
     this.uniqueHigh = IN_HEADER.uniqueHigh.get(view, 0);
@@ -44,7 +51,7 @@ export class Request {
     this.at = IN_HEADER_SIZE;
     this.extensionsEnd = length;
     this.end = length - IN_HEADER.extensionWords.get(view, 0) * 8;
-    return this.end >= this.at;
+    return this.end >= this.at && IN_HEADER.length.get(view, 0) === length;
   }
 
   /** Take a structure of `size` bytes off the body: returns where it stands in `view`.
@@ -71,5 +78,33 @@ export class Request {
     const name = this.takeName();
     if (name === "" || name === "." || name === "..") throw new FsError("EINVAL", "not a name");
     return name;
+  }
+
+  /**
+   * Groups of the caller beside his own, as far as the kernel tells: the directory's, if he is in it
+   * (FUSE_CREATE_SUPP_GROUP). Other extensions (labels of security modules) are passed over.
+   */
+  groups(): readonly number[] {
+    const { view, extensionsEnd } = this;
+    for (let at = this.end; at + EXTENSION_SIZE <= extensionsEnd;) {
+      const size = EXTENSION.size.get(view, at);
+      if (size < EXTENSION_SIZE || at + size > extensionsEnd) break;
+      if (EXTENSION.type.get(view, at) === FUSE_EXT_GROUPS) return this.groupsIn(at, size);
+      at += Math.ceil(size / 8) * 8;
+    }
+    return NO_GROUPS;
+  }
+
+  /** struct fuse_supp_groups, behind the extension's header: a count, and as many numbers. */
+  private groupsIn(extension: number, size: number): readonly number[] {
+    const at = extension + EXTENSION_SIZE;
+    const room = Math.floor((size - EXTENSION_SIZE) / 4) - 1;
+    const groups: number[] = [];
+    if (room < 0) return groups;
+    const count = Math.min(this.view.getUint32(at, true), room);
+    for (let index = 1; index <= count; index++) {
+      groups.push(this.view.getUint32(at + index * 4, true));
+    }
+    return groups;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Headers of every message, and INIT. Little-endian, as on every machine that Node runs Linux on.
+ * Headers of every message. Little-endian, as on every machine that Node runs Linux on.
  * Ref: Linux include/uapi/linux/fuse.h.
  */
 import { pad, struct, u16le, u32le } from "@xiplab/core";
@@ -28,3 +28,11 @@ export const OUT_HEADER = struct("fuse_out_header", OUT_HEADER_SIZE, {
   uniqueLow: u32le(8),
   uniqueHigh: u32le(12),
 });
+
+/** struct fuse_ext_header: what a request has behind its body, each a multiple of 8 bytes long. */
+export const EXTENSION_SIZE = 8;
+export const EXTENSION = struct("fuse_ext_header", EXTENSION_SIZE, {
+  size: u32le(0),
+  type: u32le(4),
+});
+export const FUSE_EXT_GROUPS = 32;

@@ -134,11 +134,11 @@ function flockOperation(type: number): number {
 
 /** Has no answer: the request that it is about has. Everything but a lock is answered at once. */
 function interrupt(connection: Connection, request: Request, reply: Reply): void {
+  reply.drop();
   const { view } = request;
   const at = request.take(INTERRUPT_IN_SIZE);
   const low = INTERRUPT_IN.uniqueLow.get(view, at);
   connection.files.waits.interrupt(uniqueOf(low, INTERRUPT_IN.uniqueHigh.get(view, at)));
-  reply.defer();
 }
 
 export const LockHandlers: Readonly<Record<number, Handler>> = {
