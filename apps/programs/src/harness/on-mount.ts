@@ -172,6 +172,14 @@ async function manifestSeenByOthers(mounted: Mounted): Promise<string> {
   return manifest;
 }
 
+/** When the kernel has let go of everything, so have we. */
 function expectNoLeak(stats: Stats): void {
-  expect(stats).toBeTypeOf("object");
+  const { openFiles, nodes, handles, referenced } = stats.atEnd;
+  // The root stays referenced as long as it is mounted.
+  expect({ openFiles, nodes, handles, referenced }, "what is left at the end").toEqual({
+    openFiles: 0,
+    nodes: 0,
+    handles: 0,
+    referenced: 1,
+  });
 }

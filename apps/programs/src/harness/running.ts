@@ -158,16 +158,15 @@ export async function run(
   return new Running(program, args, options).succeed();
 }
 
+/** What package managers, Vitest and developers' habits set; not what leads to the network. */
+const OF_THE_RUNNER = new RegExp(
+  "^(npm_(lifecycle|package|execpath|node|command|config_user_agent)|INIT_CWD|NODE_(OPTIONS|ENV)|" +
+    "NODE_CHANNEL|NO_COLOR|FORCE_COLOR|VITEST|XIP_|GIT_|PG|CI$)",
+);
+
 /** Whatever runs the tests must not reach the programs under test. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const kept = { ...process.env };
-  for (const name of Object.keys(kept)) {
-    if (
-      /^(npm_(lifecycle|package|execpath|node|command|config_user_agent)|INIT_CWD|NODE_)/.test(name)
-    ) {
-      delete kept[name];
-    }
-    if (/^(NO_COLOR|FORCE_COLOR|VITEST|XIP_|GIT_|PG|CI$)/.test(name)) delete kept[name];
-  }
+  for (const name of Object.keys(kept)) if (OF_THE_RUNNER.test(name)) delete kept[name];
   return { ...kept, LC_ALL: "C", TZ: "UTC" };
 }

@@ -9,7 +9,17 @@ import { run, type Running } from "./running.ts";
 import { startXip } from "./xip.ts";
 
 /** What `xip mount --stats --json` tells at the end. */
-export type Stats = Readonly<Record<string, unknown>>;
+export interface Stats {
+  readonly atEnd: {
+    /** Inodes in memory with a reference to them; the root is one. */
+    readonly referenced: number;
+    readonly openFiles: number;
+    /** Inodes that the kernel knows by number. */
+    readonly nodes: number;
+    /** Open files and directories of the kernel. */
+    readonly handles: number;
+  };
+}
 
 export interface Server {
   /** Mount, and wait until it answers. */
@@ -75,7 +85,9 @@ export class XipServer implements Server {
   }
 
   said(): string {
-    return this.output + (this.process?.output ?? "");
+    const { process: server } = this;
+    const end = server === null || server.isRunning ? "" : "(it had ended)";
+    return this.output + (server?.output ?? "") + end;
   }
 
   private async end(): Promise<void> {

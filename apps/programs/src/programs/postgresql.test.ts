@@ -38,8 +38,9 @@ test.for(testDesigns)("PostgreSQL on $name", TEST_LIMITS, async (design, { skip 
     const endless = ["-T", "100000", "-P", "1", "-l", "--log-prefix", `${mounted.scratch}/log`];
     const under = pgbench(...each, ...endless);
     await under.until((output) => output.includes(`progress: ${SECONDS_BEFORE_KILL}.`));
+    const processes = cluster.processes();
     await mounted.killServer();
-    await cluster.kill();
+    await cluster.kill(processes);
     under.kill();
     await under.ended;
     // A lower bound: it keeps the end of its log to itself.
@@ -90,13 +91,15 @@ class Cluster {
     await this.server.until((output) => output.includes("ready to accept connections"));
   }
 
-  /** All of it, at once: each of its processes is in a session of its own. */
-  async kill(): Promise<void> {
-    const server = this.server!;
-    const pids = childrenOf(server.pid);
-    server.kill();
-    for (const pid of pids) killIfThere(pid);
-    await server.ended;
+  /** Its parts, each in a session of its own. They may outlive the first of them. */
+  processes(): number[] {
+    return childrenOf(this.server!.pid);
+  }
+
+  async kill(processes: readonly number[]): Promise<void> {
+    this.server!.kill();
+    for (const pid of processes) killIfThere(pid);
+    await this.server!.ended;
   }
 
   /** As its administrator does: no client is waited for, everything is written. */
