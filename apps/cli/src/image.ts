@@ -116,6 +116,23 @@ function lockingFs(image: string, write: boolean): HostFs {
   };
 }
 
+/** Keep a file, if it is there, from everybody else while `body` works.
+ * @throws Problem where it is in use */
+export async function whileLocked<T>(
+  image: string,
+  path: string,
+  body: () => Promise<T>,
+): Promise<T> {
+  if (!fs.existsSync(path)) return body();
+  const fd = fs.openSync(path, "r");
+  try {
+    lockImage(image, path, fd, true);
+    return await body();
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /** As `withDevice`, mounted; unmounted cleanly even when the work fails. */
 export async function withMount<T>(
   context: Context,

@@ -12,7 +12,7 @@ import type { Cli } from "../cli.ts";
 import { examples, jsonOption, optionsArgument, sizeArgument } from "../command.ts";
 import { type Context, hostPath, print, printJson } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
-import { createImage, systemClock } from "../image.ts";
+import { createImage, systemClock, whileLocked } from "../image.ts";
 import { known, personalityNamed } from "../personalities.ts";
 import { Problem, usage } from "../problem.ts";
 import { startPatience } from "../progress.ts";
@@ -79,13 +79,15 @@ async function mkfs(
   // Made beside it and moved into its place: whatever goes wrong, what was there stays as it was.
   const making = `${path}.mkfs-${process.pid}`;
   try {
-    await createImage(making, size, (device) => {
-      personality.mkfs(device, { clock: systemClock, options: split.mkfs });
-      // Proves that the stored options can be mounted with, before anybody relies on them.
-      mount(personality, device, { ro: "1" });
-      facts = personality.describe(device);
+    await whileLocked(image, path, async () => {
+      await createImage(making, size, (device) => {
+        personality.mkfs(device, { clock: systemClock, options: split.mkfs });
+        // Proves that the stored options can be mounted with, before anybody relies on them.
+        mount(personality, device, { ro: "1" });
+        facts = personality.describe(device);
+      });
+      renameSync(making, path);
     });
-    renameSync(making, path);
   } catch (error) {
     rmSync(making, { force: true });
     throw error;

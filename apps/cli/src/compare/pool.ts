@@ -1,8 +1,7 @@
 /** Threads for `xip compare`. */
-import { getCompileCacheDir } from "node:module";
-import { dirname } from "node:path";
 import { Tinypool } from "tinypool";
 import type { Execute, JobResult, WorkloadOptions } from "@xiplab/workload";
+import { threadEnvironment } from "../threads.ts";
 
 export interface Pool {
   readonly execute: Execute;
@@ -27,14 +26,4 @@ export function makePool(threads: number, options: WorkloadOptions): Pool {
     execute: async (job) => (await pool.run(job)) as JobResult,
     close: () => pool.destroy(),
   };
-}
-
-/** Threads use the compile cache of the main thread, which they do not do by themselves. */
-export function threadEnvironment(): Record<string, string> {
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter((pair): pair is [string, string] => pair[1] !== undefined),
-  );
-  const cache = getCompileCacheDir();
-  // The directory that Node was given, above the one that it made for its own version.
-  return cache === undefined ? env : { ...env, NODE_COMPILE_CACHE: dirname(cache) };
 }

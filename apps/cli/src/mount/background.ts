@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Context, note } from "../context.ts";
 import { Problem } from "../problem.ts";
+import { threadEnvironment } from "../threads.ts";
 import type { DaemonMessage, MountPlan, OpenedFacts } from "./protocol.ts";
 import { heardProblem } from "./told-problem.ts";
 
@@ -28,6 +29,7 @@ export async function startDaemon(
     // The words behind it are for people who look at the list of processes.
     const child = fork(new URL(DAEMON, import.meta.url), [plan.image, plan.mountPoint], {
       detached: true,
+      env: threadEnvironment(),
       stdio: ["ignore", output.fd, output.fd, "ipc"],
     });
     const facts = await untilReady(context, child, plan, output.text);

@@ -23,9 +23,9 @@ import {
   openFuse,
   unmountFuse,
 } from "@xiplab/fuse";
-import { threadEnvironment } from "../compare/pool.ts";
 import { Problem } from "../problem.ts";
 import { mountAt, MOUNT_TYPE } from "./mount-table.ts";
+import { threadEnvironment } from "../threads.ts";
 import { holdersInWords, usersBelow } from "./processes.ts";
 import {
   type MountPlan,
