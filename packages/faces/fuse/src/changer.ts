@@ -43,5 +43,8 @@ function groupsOfProcess(pid: number): readonly number[] {
     throw error;
   }
   const groups = /^Groups:(.*)$/m.exec(status)?.[1] ?? "";
-  return groups.split(" ").filter(Boolean).map(Number);
+  return groups
+    .split(/\s+/)
+    .filter((word) => word !== "")
+    .map(Number);
 }
