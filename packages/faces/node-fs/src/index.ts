@@ -24,7 +24,7 @@ export function createFs(vfs: Vfs, options: SyncOptions = {}): NodeFs {
   const host = createHost(vfs, nodePlatform, options);
   const derived = derive(createSync(host), {
     platform: nodeAsyncPlatform,
-    cwd: host.cwd,
+    cwd: () => host.cwd,
     streamClasses: nodeStreamClasses,
   });
   return Object.assign(derived, { constants, Stats, Dirent });

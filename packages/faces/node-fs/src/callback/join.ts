@@ -1,6 +1,7 @@
 /** Everything that is derived from the synchronous functions, put together for the entries. */
 import type { HandleStreams } from "../streams/handle-streams.ts";
 import { createStreams, type StreamClasses, type StreamFs } from "../streams/streams.ts";
+import { createTree, type TreeFs } from "../tree/tree.ts";
 import { createPromises, type PrimitivePromises } from "../promises/promises.ts";
 import { type CallbackFs, createCallbacks } from "./callbacks.ts";
 import type { AsyncPlatform } from "./platform.ts";
@@ -8,19 +9,24 @@ import type { PrimitiveFs, SyncFs } from "./sync-fs.ts";
 
 export interface DerivedOptions {
   readonly platform: AsyncPlatform;
-  /** Where relative paths start. */
-  readonly cwd: string;
+  /** Where relative paths start: absolute. */
+  readonly cwd: () => string;
   /** Node's; null where the host has none: then there are no streams. */
   readonly streamClasses: StreamClasses | null;
 }
 
-export type DerivedFs = PrimitiveFs & CallbackFs & StreamFs & { promises: PrimitivePromises };
+export type DerivedFs = PrimitiveFs &
+  CallbackFs &
+  StreamFs &
+  TreeFs["sync"] &
+  TreeFs["callbacks"] & { promises: PrimitivePromises & TreeFs["promises"] };
 
 /** `sync` with its callback forms, promises, streams, trees and watchers. */
 export function derive(primitives: PrimitiveFs, options: DerivedOptions): DerivedFs {
   const { platform, streamClasses } = options;
-  const sync = primitives as SyncFs;
-  const fs: Record<string, unknown> = { ...sync };
+  const tree = createTree(primitives, platform, options.cwd);
+  const sync: SyncFs = { ...primitives, ...tree.sync };
+  const fs: Record<string, unknown> = { ...sync, ...tree.callbacks };
   let ofHandles: HandleStreams | null = null;
   if (streamClasses !== null) {
     const streams = createStreams(streamClasses, () => fs);
@@ -28,6 +34,9 @@ export function derive(primitives: PrimitiveFs, options: DerivedOptions): Derive
     ({ ofHandles } = streams);
   }
   Object.assign(fs, createCallbacks(sync, platform));
-  fs["promises"] = createPromises(sync, platform, ofHandles);
+  fs["promises"] = {
+    ...createPromises(sync, platform, ofHandles),
+    ...tree.promises,
+  };
   return fs as unknown as DerivedFs;
 }

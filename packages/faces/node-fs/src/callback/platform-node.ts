@@ -12,6 +12,7 @@ export const nodeAsyncPlatform: AsyncPlatform = {
   },
   nextTick: (callback) => process.nextTick(callback),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
   every(ms, callback): KeepAlive {
     const timer = setInterval(callback, ms);
     return {

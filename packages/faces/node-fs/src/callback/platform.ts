@@ -18,6 +18,8 @@ export interface AsyncPlatform extends Platform {
   readonly nextTick: (callback: () => void) => void;
   /** Resolve after `ms` milliseconds. */
   readonly sleep: (ms: number) => Promise<void>;
+  /** Bytes that nobody can foretell. */
+  readonly randomBytes: (length: number) => Uint8Array;
   /** Call every `ms` milliseconds. */
   readonly every: (ms: number, callback: () => void) => KeepAlive;
 }

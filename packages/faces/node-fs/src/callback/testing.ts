@@ -47,7 +47,7 @@ function mounted(): World {
 const derived = (): unknown =>
   derive(nodeFs, {
     platform: nodeAsyncPlatform,
-    cwd: process.cwd(),
+    cwd: () => process.cwd(),
     streamClasses: nodeStreamClasses,
   });
 
