@@ -62,6 +62,7 @@ import { changerOf } from "../changer.ts";
 import { addEntry } from "./entry.ts";
 import type { Handler } from "./handler.ts";
 import { hasServerLocks, ownerOf } from "./locks.ts";
+import { umaskOf } from "./names.ts";
 
 /**
  * Bytes up to which READ is answered by a copy in the reply buffer and one write(2); beyond it the
@@ -93,7 +94,7 @@ function create(connection: Connection, request: Request, reply: Reply): void {
     name,
     flags,
     CREATE_IN.mode.get(view, at),
-    CREATE_IN.umask.get(view, at),
+    umaskOf(connection, CREATE_IN.umask.get(view, at)),
   );
   addEntry(connection, reply, vfs.retain(file.inode));
   addOpen(connection, reply, file);
@@ -109,7 +110,7 @@ function tmpfile(connection: Connection, request: Request, reply: Reply): void {
     connection.nodes.get(request.nodeid),
     openFlagsOf(connection, CREATE_IN.flags.get(view, at)),
     CREATE_IN.mode.get(view, at),
-    CREATE_IN.umask.get(view, at),
+    umaskOf(connection, CREATE_IN.umask.get(view, at)),
   );
   addEntry(connection, reply, vfs.retain(file.inode));
   addOpen(connection, reply, file);
