@@ -1,4 +1,5 @@
 /** The unit of timing: a loop over one operation, with what must be undone kept off the clock. */
+import { threadCpuMs } from "./cpu-clock.ts";
 import { median } from "./statistics.ts";
 
 export interface Batch {
@@ -16,10 +17,13 @@ export interface Batch {
 
 /** One measurement. Nanoseconds per operation. */
 export interface Slice {
-  /** Median over the chunks of the slice. */
+  /** Median over the chunks of the slice; where it has one chunk, what that took. */
   readonly median: number;
-  /** Mean: with every interruption by the machine and the garbage collector. */
-  readonly mean: number;
+  /**
+   * Mean of what the thread spent: with garbage collection, and with the commits of a journal, which
+   * fall into few chunks; without what the machine gave to other programs meanwhile. Of what this process does itself, that is: else nothing.
+   */
+  readonly mean?: number;
 }
 
 /** What gives slices until it is ended. */
@@ -55,13 +59,16 @@ export class Meter implements Measurement {
     const chunks: number[] = [];
     let ops = 0;
     let totalMs = 0;
+    let cpuMs = 0;
     while (totalMs < budgetMs) {
       const first = this.next;
       const end = Math.min(first + this.chunkOps, batch.ops);
       if (first === 0) batch.before?.();
+      const cpuStart = threadCpuMs();
       const start = performance.now();
       batch.run(first, end);
       const took = performance.now() - start;
+      cpuMs += threadCpuMs() - cpuStart;
       if (end === batch.ops) batch.after?.();
       this.next = end % batch.ops;
       totalMs += took;
@@ -70,7 +77,7 @@ export class Meter implements Measurement {
     }
     const middle = median(chunks);
     this.chunkOps = Math.max(1, Math.round((CHUNK_MS * 1e6) / middle));
-    return { median: middle, mean: (totalMs * 1e6) / ops };
+    return { median: middle, mean: (cpuMs * 1e6) / ops };
   }
 
   /** Bring the batch to its end, off the clock. */

@@ -117,7 +117,7 @@ describe("the parts", () => {
     };
     const meter = new Meter(batch);
     const slices = [meter.slice(0.001), meter.slice(0.001)];
-    for (const { mean } of slices) expect(mean).toBeLessThan(1e6);
+    for (const { mean } of slices) expect(mean!).toBeLessThan(1e6);
     meter.end();
     expect(done.map((index) => index % 10)).toEqual(done.map((_, at) => at % 10));
     expect(done.length % 10).toBe(0);

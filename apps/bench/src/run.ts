@@ -29,8 +29,8 @@ export interface Result {
   readonly target: TargetName;
   /** Median over rounds of the median over chunks. */
   readonly nsPerOp: number;
-  /** Median over rounds of the mean: with what the machine and the garbage collector took. */
-  readonly meanNsPerOp: number;
+  /** Mean over rounds of the mean, where there is one: see Slice. */
+  readonly meanNsPerOp?: number;
   /** Half the interquartile range of nsPerOp, relative to it. */
   readonly spread: number;
   readonly outcomes: readonly Outcome[];
@@ -39,11 +39,13 @@ export interface Result {
 /** A goal and what was reached. */
 export interface Outcome {
   readonly goal: Goal;
-  /** Of time, milliseconds; of a ratio, ours divided by that of the same round of the other row; of
-   * speed, the other's divided by ours. Median over rounds. */
+  /**
+   * Of time, milliseconds. Of a ratio, ours divided by that of the same round of the other row. Both
+   * as medians. Of speed, the other's divided by ours: of means, where there are means.
+   */
   readonly reached: number;
-  /** The same of means: with what the machine and the garbage collector took. */
-  readonly reachedByMean: number;
+  /** Of speed: by medians, over the rounds. */
+  readonly byMedian?: number;
   /** Of speed: which rival was the fastest. */
   readonly rival?: TargetName;
 }
@@ -167,7 +169,7 @@ function addResults(lanes: readonly Lane[], report: Report): void {
       op: row.op,
       target,
       nsPerOp: nsPerOp(lane),
-      meanNsPerOp: median(slices.map(({ mean }) => mean)),
+      ...meanOf(lane),
       spread: spread(medians),
       outcomes: own.flatMap((goal) => outcomeOf(goal, lane, lanes)),
     });
@@ -176,25 +178,32 @@ function addResults(lanes: readonly Lane[], report: Report): void {
 
 /** Nothing where the other row was not measured. */
 function outcomeOf(goal: Goal, own: Lane, lanes: readonly Lane[]): Outcome[] {
-  if (goal.kind === "time") {
-    const ms = (key: keyof Slice): number => median(own.slices.map((slice) => slice[key])) / 1e6;
-    return [{ goal, reached: ms("median"), reachedByMean: ms("mean") }];
+  if (goal.kind === "time") return [{ goal, reached: nsPerOp(own) / 1e6 }];
+  const laneOf = (op: string, target: TargetName): Lane | undefined =>
+    lanes.find((lane) => lane.row.op === op && lane.target === target);
+  if (goal.kind === "ratio") {
+    const base = laneOf(goal.op, goal.target);
+    return base === undefined ? [] : [{ goal, reached: ratioOf(own, base) }];
   }
-  const other = goal.kind === "ratio" ? laneOf(goal.op, goal.target) : fastest(goal.rivals);
-  if (other === undefined) return [];
-  const [above, below] = goal.kind === "ratio" ? [own, other] : [other, own];
-  const ratio = (key: keyof Slice): number =>
-    median(above.slices.map((slice, round) => slice[key] / below.slices[round]![key]));
-  const rival = goal.kind === "speed" ? { rival: other.target } : {};
-  return [{ goal, reached: ratio("median"), reachedByMean: ratio("mean"), ...rival }];
+  const rivals = goal.rivals.flatMap((target) => laneOf(own.row.op, target) ?? []);
+  const pace = (lane: Lane): number => meanOf(lane).meanNsPerOp ?? nsPerOp(lane);
+  const [rival] = rivals.toSorted((one, other) => pace(one) - pace(other));
+  if (rival === undefined) return [];
+  const byMedian = ratioOf(rival, own);
+  const hasMeans = "meanNsPerOp" in meanOf(own);
+  const reached = hasMeans ? pace(rival) / pace(own) : byMedian;
+  return [{ goal, reached, byMedian, rival: rival.target }];
+}
 
-  function laneOf(op: string, target: TargetName): Lane | undefined {
-    return lanes.find((lane) => lane.row.op === op && lane.target === target);
-  }
-  function fastest(rivals: readonly TargetName[]): Lane | undefined {
-    const found = rivals.flatMap((target) => laneOf(own.row.op, target) ?? []);
-    return found.toSorted((a, b) => nsPerOp(a) - nsPerOp(b))[0];
-  }
+/** Round by round, so that what slows the machine down for a while slows both. */
+function ratioOf(above: Lane, below: Lane): number {
+  return median(above.slices.map((slice, round) => slice.median / below.slices[round]!.median));
+}
+
+function meanOf({ slices }: Lane): { meanNsPerOp?: number } {
+  const means = slices.flatMap(({ mean }) => mean ?? []);
+  if (means.length === 0) return {};
+  return { meanNsPerOp: means.reduce((total, mean) => total + mean, 0) / means.length };
 }
 
 const nsPerOp = ({ slices }: Lane): number => median(slices.map((slice) => slice.median));

@@ -36,7 +36,8 @@ export function formatReport(report: Report): string {
     formatTable("Whole images", ImageSections, report),
     ...formatGoals(report.rows),
     ...formatSkips(report),
-    "± is half the interquartile range over the rounds.",
+    "± is half the interquartile range over the rounds. Times are medians; what is said of speed in",
+    "one process goes by means, with garbage collection and commits of the journal.",
   ];
   return parts.filter((part) => part !== "").join("\n");
 }
@@ -53,7 +54,7 @@ function formatTable(title: string, sections: readonly Section[], report: Report
   const head =
     "".padEnd(width) +
     targets.map((name) => name.padStart(CELL_WIDTH)).join("") +
-    (speed ? "  as fast as the best rival (by means)" : "");
+    (speed ? "  as fast as the best rival" : "");
   return [styleText("bold", title), head, ...lines, ""].join("\n");
 }
 
@@ -78,11 +79,10 @@ function formatRow(
   return head + cells.map((cell) => cell.padStart(CELL_WIDTH)).join("") + ending;
 }
 
-/** The last cell of a row that is held to a speed: "✓ 1.83 × memfs (1.80)". */
-function formatSpeed({ goal, reached, reachedByMean, rival }: Outcome): string {
+/** The last cell of a row that is held to a speed. */
+function formatSpeed({ goal, reached, rival }: Outcome): string {
   if (goal.kind !== "speed") return "";
-  const figures = `${formatRatio(reached)} ${rival} (${formatRatio(reachedByMean).trim()})`;
-  return `  ${mark(isReached(goal, reached))} ${figures}`;
+  return `  ${mark(isReached(goal, reached))} ${formatRatio(reached)} ${rival}`;
 }
 
 /** One line for each goal that has no cell of its own: what was to be reached, what was. */
