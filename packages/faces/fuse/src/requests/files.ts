@@ -7,11 +7,13 @@
  * | -------------- | ----------------- | ------------------ | ---------------- |
  * | `direct`       | always asks us    | ours on return     | nothing; small reads again and again cost a request each |
  * | `writethrough` | kernel's pages    | ours on return     | the kernel has the data a second time; what is read is not our path |
- * | `writeback`    | kernel's pages    | ours after fsync   | size and times of open files are the kernel's; data not fsynced is lost with the machine; ENOSPC comes with fsync or close; SEEK_DATA and extents do not see what is not written back |
+ * | `writeback`    | kernel's pages    | ours after fsync   | size and times of open files are the kernel's; data not fsynced is lost with the server; ENOSPC comes with fsync or close; holes and extents are not told (all is data) |
  *
  * In every mode a shared mapping works and is coherent with read and write: the kernel keeps its
  * pages and reconciles them around direct I/O (FUSE_DIRECT_IO_ALLOW_MMAP), and stores through
- * a mapping are ours after msync, fsync or the kernel's own writeback.
+ * a mapping are ours after msync, fsync or the kernel's own writeback. With a cache, what a mapping
+ * stored beyond the end of the file shows when the file grows over it: the kernel's FUSE does not
+ * zero its pages there.
  *
  * The kernel finds positions: for O_APPEND it knows the end of the file, since nobody but it writes.
  * A page that it writes back comes through any handle that may write, at a position that counts; so
@@ -56,7 +58,7 @@ import {
   FUSE_TMPFILE,
   FUSE_WRITE,
 } from "../protocol/opcodes.ts";
-import type { Reply } from "../reply.ts";
+import { BODY_MAX, type Reply } from "../reply.ts";
 import type { Request } from "../request.ts";
 import { changerOf } from "../changer.ts";
 import { addEntry } from "./entry.ts";
@@ -145,7 +147,7 @@ function read(connection: Connection, request: Request, reply: Reply): void {
   const at = request.take(READ_IN_SIZE);
   const file = connection.files.get(READ_IN.handle.get(view, at));
   const offset = READ_IN.offset.get(view, at);
-  const size = READ_IN.size.get(view, at);
+  const size = Math.min(READ_IN.size.get(view, at), BODY_MAX);
   if (size <= COPY_MAX) {
     const to = reply.reserve(size);
     reply.truncate(connection.vfs.read(file, reply.bytes, to, size, offset));
