@@ -81,6 +81,13 @@ describe.each([plain, ext4])("$name: space", (personality) => {
     expect(seek(0, 9)).toBe("EINVAL");
   });
 
+  test("LSEEK tells nothing of holes where the kernel has data of its own", () => {
+    const f = new Files(personality, { cache: "writeback" });
+    const { node, handle } = f.file("a", pattern(PAGE));
+    const body = record(structs.LSEEK_IN, { handle, whence: SEEK_DATA });
+    expect(f.kernel.call(op.FUSE_LSEEK, node, [body]).status).toBe("ENOSYS");
+  });
+
   test("COPY_FILE_RANGE copies, in both of its forms", () => {
     const { f, node, handle } = setUp();
     const target = f.file("b");

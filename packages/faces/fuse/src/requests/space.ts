@@ -1,5 +1,5 @@
 /** Space of files: FALLOCATE, LSEEK (data and holes), COPY_FILE_RANGE, BMAP. */
-import { FsError } from "@xiplab/core";
+import { ERRNO, FsError } from "@xiplab/core";
 import type { Connection } from "../connection.ts";
 import {
   BMAP_IN,
@@ -51,7 +51,12 @@ function fallocate(connection: Connection, request: Request): void {
   );
 }
 
+/**
+ * Data and holes. With the kernel writing back we do not know of its data, and a program that skips
+ * holes would lose it: the kernel is told once to take the whole file for data.
+ */
 function lseek(connection: Connection, request: Request, reply: Reply): void {
+  if (connection.session.cache === "writeback") return reply.fail(ERRNO.ENOSYS);
   const { view } = request;
   const at = request.take(LSEEK_IN_SIZE);
   const file = connection.files.get(LSEEK_IN.handle.get(view, at));
