@@ -40,22 +40,26 @@ export class Schedule {
 
   /** HOT. Do the work now; the promise tells its outcome. `inTurn`: only in a turn of its own. */
   run<T>(work: () => T, inTurn = false): Promise<T> {
-    let outcome: Promise<T>;
+    let result: T;
     try {
-      outcome = Promise.resolve(work());
+      result = work();
     } catch (error) {
-      outcome = Promise.reject(error as Error);
+      const isLater = inTurn || this.isTurnOver();
+      // Rejected only then: until somebody can have heard of it, it is nobody's unhandled rejection.
+      return isLater
+        ? this.turn().then(() => Promise.reject(error as Error))
+        : Promise.reject(error as Error);
     }
-    return inTurn || this.isTurnOver() ? this.inNewTurn(outcome) : outcome;
+    return inTurn || this.isTurnOver() ? this.turn().then(() => result) : Promise.resolve(result);
   }
 
-  /** A promise that is kept in a later turn of the event loop. */
-  inNewTurn<T>(outcome: T | Promise<T>): Promise<T> {
+  /** Kept in the next turn of the event loop. */
+  turn(): Promise<void> {
     return new Promise((resolve) => {
       this.platform.defer(() => {
         this.operations = 0;
         this.turnStart = this.platform.now();
-        resolve(outcome);
+        resolve();
       });
     });
   }

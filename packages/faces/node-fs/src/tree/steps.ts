@@ -36,6 +36,6 @@ export async function runStepsLater<T>(schedule: Schedule, steps: Steps<T>): Pro
 }
 
 function waitFor(schedule: Schedule, value: unknown): unknown {
-  if (value === PAUSE) return schedule.isTurnOver() ? schedule.inNewTurn(undefined) : undefined;
+  if (value === PAUSE) return schedule.isTurnOver() ? schedule.turn() : undefined;
   return value instanceof Delay ? schedule.platform.sleep(value.ms) : value;
 }

@@ -95,7 +95,7 @@ function withPromises(context: TreeContext): PromiseTree {
 async function* globLater({ schedule }: TreeContext, glob: Glob) {
   for (const match of glob.search()) {
     if (match !== PAUSE) yield match;
-    else if (schedule.isTurnOver()) await schedule.inNewTurn(undefined);
+    else if (schedule.isTurnOver()) await schedule.turn();
   }
 }
 
