@@ -14,6 +14,7 @@ import {
 } from "./operations.ts";
 import type { ChildOptions, Reply, Request, TargetName } from "./protocol.ts";
 import { EXT4, MEMCPY, MEMFS, NODE_EXT4, NODE_PLAIN, NODE_VFS, PLAIN } from "./protocol.ts";
+import { beginPause, endPause } from "./pauses.ts";
 import { openMemfs, openNodeVfs, openTmpfs, openZenfs } from "./targets/peers.ts";
 import type { Target } from "./targets/target.ts";
 
@@ -120,7 +121,12 @@ async function main(): Promise<void> {
         return { kind: "done" };
     }
   };
-  process.on("message", (request) => process.send!(guarded(() => answer(request as Request))));
+  process.on("message", (request) => {
+    endPause();
+    const reply = guarded(() => answer(request as Request));
+    beginPause();
+    process.send!(reply);
+  });
   // The parent decides when to stop, also after Ctrl-C; then what is on the host goes away.
   process.on("SIGINT", () => undefined);
   process.on("disconnect", () => opened.dispose());

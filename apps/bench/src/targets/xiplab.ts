@@ -23,6 +23,7 @@ import {
 } from "@xiplab/core";
 import { ext4 } from "@xiplab/ext4";
 import { plain } from "@xiplab/plain";
+import { workingTimeMs } from "../pauses.ts";
 import type { OurName } from "../protocol.ts";
 import type { Target } from "./target.ts";
 
@@ -30,7 +31,7 @@ import type { Target } from "./target.ts";
 const time: Timespec = { sec: 0, nsec: 0 };
 const clock: Clock = {
   now: () => {
-    const ms = Date.now();
+    const ms = workingTimeMs();
     time.sec = Math.floor(ms / 1_000);
     time.nsec = (ms - time.sec * 1_000) * 1_000_000;
     return time;
