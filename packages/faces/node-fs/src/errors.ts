@@ -41,6 +41,16 @@ export function invalidType(
   return withCode(new TypeError(message), "ERR_INVALID_ARG_TYPE");
 }
 
+/** A descriptor that is no number: it is checked in Node's C++, which shows some values otherwise. */
+export function invalidDescriptor(platform: Platform, fd: unknown): TypeError {
+  let shown = describe(platform, fd);
+  if (typeof fd === "symbol") shown = String(fd);
+  if (typeof fd === "bigint") shown = `type bigint (${fd})`;
+  if (typeof fd === "function") shown = "function";
+  const message = `The "fd" argument must be of type number. Received ${shown}`;
+  return withCode(new TypeError(message), "ERR_INVALID_ARG_TYPE");
+}
+
 export function invalidValue(
   platform: Platform,
   name: string,

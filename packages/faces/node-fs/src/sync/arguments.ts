@@ -1,10 +1,17 @@
 /** Checks of arguments, with the errors of Node's own (lib/internal/validators.js, fs/utils.js). */
 import type { OpenFile } from "@xiplab/core";
-import { invalidType, invalidValue, modeRange, modeType, outOfRange, uvError } from "../errors.ts";
+import {
+  invalidDescriptor,
+  invalidType,
+  invalidValue,
+  modeRange,
+  modeType,
+  outOfRange,
+  uvError,
+} from "../errors.ts";
 import type { Platform } from "../platform.ts";
 import type { Host } from "./host.ts";
 
-const INT32_MIN = -0x80000000;
 const INT32_MAX = 0x7fffffff;
 const UINT32_MAX = 0xffffffff;
 const OCTAL = /^[0-7]+$/;
@@ -47,11 +54,12 @@ export function requireObject(
 
 /** The open file behind a descriptor. HOT. @throws TypeError, RangeError; Error EBADF */
 export function openFileOf(host: Host, fd: unknown, syscall: string): OpenFile {
-  const file = host.descriptors.get(fd as number);
-  return file !== undefined && typeof fd === "number" ? file : refuseFd(host, fd, syscall);
+  const file = typeof fd === "number" ? host.descriptors.get(fd) : undefined;
+  return file ?? refuseFd(host, fd, syscall);
 }
 
 function refuseFd(host: Host, fd: unknown, syscall: string): never {
+  if (typeof fd !== "number") throw invalidDescriptor(host.platform, fd);
   requireInteger(host.platform, fd, "fd", 0, INT32_MAX);
   throw uvError("EBADF", syscall);
 }
@@ -77,7 +85,6 @@ export function smallModeOf(value: unknown): number {
   if (value === undefined || value === null) return 0;
   if (typeof value !== "number") throw modeType();
   if (!Number.isFinite(value)) throw modeRange("");
-  if (value < INT32_MIN || value > INT32_MAX) throw modeRange("");
   const mode = Math.trunc(value);
   if (mode < 0 || mode > 7) throw modeRange(": >= 0 && <= 7");
   return mode;

@@ -1,5 +1,5 @@
 /** What is known of a file and can be set: stat, access, chmod, chown, utimes, statfs. */
-import { isDirectory, type Name, type Stat, type Timespec, UTIME_OMIT } from "@xiplab/core";
+import { type Name, type Stat, type Timespec, UTIME_OMIT } from "@xiplab/core";
 import { invalidType, systemError } from "../errors.ts";
 import { BigIntStats, StatFs, Stats } from "../stats.ts";
 import { idOf, modeOf, openFileOf, smallModeOf } from "./arguments.ts";
@@ -9,6 +9,8 @@ import { nameOf } from "./paths.ts";
 
 const MS_PER_SEC = 1000;
 const NSEC_PER_SEC = 1_000_000_000;
+/** Beyond what any format has: it is cut to that. */
+const SEC_MAX = Number.MAX_SAFE_INTEGER - 1;
 
 interface StatOptions {
   readonly bigint?: boolean;
@@ -25,7 +27,7 @@ export function statSync(host: Host, path: unknown, options = NO_OPTIONS): AnySt
   try {
     return statsOf(host.task.stat(name), options);
   } catch (error) {
-    return missing(error, options);
+    return missing(error, options, "ENOTDIR");
   }
 }
 
@@ -35,7 +37,7 @@ export function lstatSync(host: Host, path: unknown, options = NO_OPTIONS): AnyS
   try {
     return statsOf(host.task.lstat(name), options);
   } catch (error) {
-    return missing(error, options);
+    return missing(error, options, "ENOENT");
   }
 }
 
@@ -50,13 +52,13 @@ export function fstatSync(host: Host, fd: unknown, options = NO_OPTIONS): AnySta
 }
 
 function statsOf(stat: Stat, options: StatOptions): AnyStats {
-  return options.bigint ? new BigIntStats(stat) : new Stats(stat);
+  return options.bigint === true ? new BigIntStats(stat) : new Stats(stat);
 }
 
-/** No entry is no failure if the caller said so. */
-function missing(error: unknown, options: StatOptions): undefined {
+/** No entry is no failure if the caller said so; stat, not lstat, takes a file on the way for none. */
+function missing(error: unknown, options: StatOptions, other: "ENOENT" | "ENOTDIR"): undefined {
   const { code } = error as { readonly code?: unknown };
-  const isMissing = code === "ENOENT" || code === "ENOTDIR";
+  const isMissing = code === "ENOENT" || code === other;
   if (isMissing && options.throwIfNoEntry === false) return undefined;
   throw systemError(error);
 }
@@ -165,12 +167,7 @@ export function secondsOf(host: Host, time: unknown, name: string): number {
 function timeOf(host: Host, time: unknown, name: string): Timespec {
   const seconds = secondsOf(host, time, name);
   if (Number.isNaN(seconds)) return { sec: 0, nsec: UTIME_OMIT };
-  const sec = Math.trunc(seconds);
-  const nsec = Math.trunc((seconds - sec) * NSEC_PER_SEC);
+  const sec = Math.min(Math.max(Math.trunc(seconds), -SEC_MAX), SEC_MAX);
+  const nsec = Math.trunc((seconds % 1) * NSEC_PER_SEC);
   return nsec < 0 ? { sec: sec - 1, nsec: nsec + NSEC_PER_SEC } : { sec, nsec };
-}
-
-export function isDirectoryAt(host: Host, name: Name): boolean {
-  const stat = host.task.tryStat(name);
-  return stat !== null && isDirectory(stat.mode);
 }

@@ -197,13 +197,9 @@ export function writeFrom(
   }
 }
 
-/** What is no position means HERE, without a word, as in Node. */
+/** What is no position means HERE, without a word, as in Node: a bigint too. */
 function writePosition(position: unknown): number {
-  if (typeof position === "number") {
-    return Number.isSafeInteger(position) && position >= 0 ? position : HERE;
-  }
-  if (typeof position !== "bigint" || position < 0n) return HERE;
-  return Math.min(Number(position), POSITION_MAX);
+  return Number.isSafeInteger(position) && (position as number) >= 0 ? (position as number) : HERE;
 }
 
 function requireWriteRange(host: Host, offset: number, length: number, size: number): void {
@@ -218,7 +214,7 @@ function requireWriteRange(host: Host, offset: number, length: number, size: num
 
 export function readvSync(host: Host, fd: unknown, buffers: unknown, position?: unknown): number {
   const targets = buffersOf(host.platform, buffers);
-  const pos = typeof position === "number" ? writePosition(position) : HERE;
+  const pos = writePosition(position);
   const file = openFileOf(host, fd, "read");
   if (targets.length === 0) throw uvError("EINVAL", "read");
   try {
@@ -231,7 +227,7 @@ export function readvSync(host: Host, fd: unknown, buffers: unknown, position?: 
 export function writevSync(host: Host, fd: unknown, buffers: unknown, position?: unknown): number {
   const sources = buffersOf(host.platform, buffers);
   if (sources.length === 0) return 0;
-  const pos = typeof position === "number" ? writePosition(position) : HERE;
+  const pos = writePosition(position);
   const file = openFileOf(host, fd, "write");
   try {
     return pos === HERE ? host.task.writev(file, sources) : host.task.pwritev(file, sources, pos);

@@ -1,7 +1,6 @@
 /** Whole files: readFile, writeFile, appendFile, truncate, copyFile. */
 import {
   FsError,
-  isDirectory,
   isRegular,
   type Name,
   nameToUtf8,
@@ -10,7 +9,6 @@ import {
   O_RDONLY,
   O_WRONLY,
   type OpenFile,
-  type Stat,
 } from "@xiplab/core";
 import { fileTooLarge, invalidType, invalidValue, systemError } from "../errors.ts";
 import {
@@ -194,9 +192,7 @@ export function copyFileSync(host: Host, source: unknown, target: unknown, mode:
   try {
     const input = task.open(from, O_RDONLY);
     try {
-      const stat = task.fstat(input);
-      if (isDirectory(stat.mode)) throw new FsError("EISDIR");
-      copyTo(host, input, stat, to, flags);
+      copyTo(host, input, to, flags);
     } finally {
       task.close(input);
     }
@@ -206,16 +202,18 @@ export function copyFileSync(host: Host, source: unknown, target: unknown, mode:
   }
 }
 
-function copyTo(host: Host, input: OpenFile, stat: Stat, to: Name, flags: number): void {
+/** In the steps of libuv, which opens the target before it looks at what the source is. */
+function copyTo(host: Host, input: OpenFile, to: Name, flags: number): void {
   const { task } = host;
+  const stat = task.fstat(input);
   const isExclusive = (flags & constants.COPYFILE_EXCL) !== 0;
   const mode = stat.mode & PERMISSIONS;
   const output = task.open(to, O_WRONLY | O_CREAT | (isExclusive ? O_EXCL : 0), mode);
   try {
     if (output.inode === input.inode) return;
-    if ((flags & constants.COPYFILE_FICLONE_FORCE) !== 0) throw new FsError("EOPNOTSUPP");
     task.ftruncate(output, 0);
     task.fchmod(output, mode);
+    if ((flags & constants.COPYFILE_FICLONE_FORCE) !== 0) throw new FsError("EOPNOTSUPP");
     copyData(host, input, output, stat.size);
   } catch (error) {
     // Half a copy is none.
@@ -228,9 +226,10 @@ function copyTo(host: Host, input: OpenFile, stat: Stat, to: Name, flags: number
 
 function copyData(host: Host, input: OpenFile, output: OpenFile, size: number): void {
   let done = 0;
-  while (done < size) {
+  // A directory says so itself when it is to be read.
+  do {
     const part = host.task.copyFileRange(input, done, output, done, size - done);
     if (part === 0) break;
     done += part;
-  }
+  } while (done < size);
 }
