@@ -87,6 +87,11 @@ export class Mounted {
     return this.server.unmount();
   }
 
+  /** The process that serves. */
+  get serverPid(): number {
+    return this.server.pid;
+  }
+
   /** SIGKILL for the server, and everything on the mount fails from then on. Mount it again then. */
   async killServer(): Promise<void> {
     await this.server.kill();

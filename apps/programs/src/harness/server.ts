@@ -28,6 +28,8 @@ export interface Server {
   kill(): Promise<void>;
   /** Unmount and wait until the image is closed. @throws Error, where it is busy for one. */
   unmount(): Promise<Stats | null>;
+  /** The process that serves; 0 where that is the kernel. */
+  readonly pid: number;
   /** Whatever happened: nothing of it stays. Never throws. */
   release(): Promise<void>;
   /** What it said, for whoever looks for the cause of a failure. */
@@ -46,6 +48,11 @@ export class XipServer implements Server {
 
   constructor(design: Design) {
     this.design = design;
+  }
+
+  get pid(): number {
+    if (this.process === null) throw new Error("nothing is mounted");
+    return this.process.pid;
   }
 
   async mount(image: string, directory: string): Promise<void> {
@@ -108,6 +115,7 @@ function statsOf(stdout: string): Stats | null {
 }
 
 export class KernelServer implements Server {
+  readonly pid = 0;
   private readonly type: string;
   private directory = "";
   private device = "";

@@ -6,12 +6,11 @@
  * Needs Linux, root (three users act, and the directory becomes the root of a process of its own),
  * and Node's ffi for the system calls that node:fs does not have.
  */
-import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { compareKernelWithModel } from "./kernel/index.ts";
 
 const SEED = Number(process.env["SEED"] ?? 4_711);
 const RUNS = 4;
@@ -34,11 +33,9 @@ test(`the model agrees with the kernel, seed=${SEED}`, { timeout: TIMEOUT_MS }, 
   try {
     const reason = reasonToSkip(directory);
     if (reason !== null) skip(reason);
-    const main = fileURLToPath(new URL("kernel/main.ts", import.meta.url));
-    const args = ["--no-warnings", main, directory, String(SEED), String(RUNS), String(OPERATIONS)];
-    const child = spawnSync(process.execPath, args, { encoding: "utf8", timeout: TIMEOUT_MS });
-    expect(child.stdout + child.stderr).toBe("");
-    expect(child.status).toBe(0);
+    const seed = SEED;
+    const limits = { seed, runs: RUNS, operations: OPERATIONS, timeoutMs: TIMEOUT_MS };
+    expect(compareKernelWithModel(directory, limits)).toBe("");
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });
   }
