@@ -4,6 +4,7 @@ import { createStreams, type StreamClasses, type StreamFs } from "../streams/str
 import { createTree, type TreeFs } from "../tree/tree.ts";
 import { createPromises, type PrimitivePromises } from "../promises/promises.ts";
 import { type CallbackFs, createCallbacks } from "./callbacks.ts";
+import { constants } from "../constants.ts";
 import type { AsyncPlatform } from "./platform.ts";
 import type { PrimitiveFs, SyncFs } from "./sync-fs.ts";
 
@@ -19,14 +20,18 @@ export type DerivedFs = PrimitiveFs &
   CallbackFs &
   StreamFs &
   TreeFs["sync"] &
-  TreeFs["callbacks"] & { promises: PrimitivePromises & TreeFs["promises"] };
+  TreeFs["callbacks"] & {
+    promises: PrimitivePromises & TreeFs["promises"] & { constants: typeof constants };
+  };
 
 /** `sync` with its callback forms, promises, streams, trees and watchers. */
 export function derive(primitives: PrimitiveFs, options: DerivedOptions): DerivedFs {
   const { platform, streamClasses } = options;
   const tree = createTree(primitives, platform, options.cwd);
   const sync: SyncFs = { ...primitives, ...tree.sync };
-  const fs: Record<string, unknown> = { ...sync, ...tree.callbacks };
+  // Node has the names on every system, and nothing behind them where links have no modes.
+  const absent = { lchmod: undefined, lchmodSync: undefined };
+  const fs: Record<string, unknown> = { ...sync, ...tree.callbacks, ...absent, constants };
   let ofHandles: HandleStreams | null = null;
   if (streamClasses !== null) {
     const streams = createStreams(streamClasses, () => fs);
@@ -37,6 +42,7 @@ export function derive(primitives: PrimitiveFs, options: DerivedOptions): Derive
   fs["promises"] = {
     ...createPromises(sync, platform, ofHandles),
     ...tree.promises,
+    constants,
   };
   return fs as unknown as DerivedFs;
 }

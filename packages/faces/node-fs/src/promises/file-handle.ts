@@ -167,7 +167,14 @@ export function unlessAborted<T>(outcome: Promise<T>, signal: AbortSignal | unde
   return outcome.finally(() => throwIfAborted(signal));
 }
 
-function dataMethods({ sync, schedule }: HandleContext): Record<string, Method> {
+/** Bytes that Node writes at once. */
+const CHUNK_SIZE = 512 * 1024;
+
+const sizeOf = (data: unknown): number =>
+  ArrayBuffer.isView(data) ? data.byteLength : String(data).length;
+
+function dataMethods(context: HandleContext): Record<string, Method> {
+  const { sync, schedule } = context;
   const writeFile: Method = function writeFile(data, options) {
     return attempt(() => {
       const state = requireHandle(this);
@@ -176,12 +183,14 @@ function dataMethods({ sync, schedule }: HandleContext): Record<string, Method> 
       requireSignal(schedule.platform, signal, "options.signal");
       if (isPieces(data)) {
         if (state.fd === -1) return state.call("writeFile", () => undefined);
-        return writePieces(sync, schedule.platform, () => state.fd, data, { signal, encoding });
+        return writePieces(context, () => state.fd, data, { signal, encoding });
       }
       throwIfAborted(signal);
       const work = (fd: number): void =>
         sync.writeFileSync(fd, data as string, { encoding: encoding ?? "utf8" });
-      return unlessAborted(state.call("writeFile", work, !!signal), signal);
+      const outcome = state.call("writeFile", work, !!signal);
+      // As in Node, where one chunk is not aborted any more when it is being written.
+      return sizeOf(data) > CHUNK_SIZE ? unlessAborted(outcome, signal) : outcome;
     });
   };
   const appendFile: Method = function appendFile(...values) {

@@ -143,17 +143,18 @@ function signalOf(platform: AsyncPlatform, options: unknown): AbortSignal | unde
 
 /** Open the file, write what comes, and close it whatever happens. */
 async function writeFrom(
-  { sync, schedule }: HandleContext,
+  context: HandleContext,
   path: string,
-  data: Parameters<typeof writePieces>[3],
+  data: Parameters<typeof writePieces>[2],
   options: unknown,
   defaultFlag: string,
 ): Promise<void> {
   const given = typeof options === "string" ? { encoding: options } : (options as FileOptions);
   const { encoding, flag, flush, mode, signal } = (given ?? {}) as FileOptions;
+  const { sync } = context;
   const fd = sync.openSync(path, flag ?? defaultFlag, mode ?? 0o666);
   try {
-    await writePieces(sync, schedule.platform, () => fd, data, { encoding, signal });
+    await writePieces(context, () => fd, data, { encoding, signal });
     if (flush === true) sync.fsyncSync(fd);
   } finally {
     sync.closeSync(fd);

@@ -1,7 +1,6 @@
 /** Data that comes in pieces: what promises.writeFile takes beyond bytes and text. */
 import { throwIfAborted } from "../callback/abort.ts";
-import type { AsyncPlatform } from "../callback/platform.ts";
-import type { SyncFs } from "../callback/sync-fs.ts";
+import type { HandleContext } from "./handle-state.ts";
 
 export type Pieces = AsyncIterable<unknown> | Iterable<unknown>;
 
@@ -13,19 +12,20 @@ export function isPieces(data: unknown): data is Pieces {
 
 /** Write piece after piece at the position of the file. @throws AbortError, and what writing throws */
 export async function writePieces(
-  sync: SyncFs,
-  platform: AsyncPlatform,
+  { sync, schedule }: HandleContext,
   fd: () => number,
   pieces: Pieces,
   options: { encoding?: string | null | undefined; signal?: AbortSignal | undefined },
 ): Promise<void> {
   throwIfAborted(options.signal);
+  // What is there at once would be written before anybody could abort it.
+  if (options.signal) await schedule.turn();
   for await (const piece of pieces) {
     throwIfAborted(options.signal);
     const encoding = options.encoding ?? "utf8";
     const bytes = ArrayBuffer.isView(piece)
       ? (piece as Uint8Array)
-      : platform.encode(piece as string, encoding);
+      : schedule.platform.encode(piece as string, encoding);
     for (let at = 0; at < bytes.byteLength;) {
       at += sync.writeSync(fd(), bytes, at, bytes.byteLength - at);
     }
