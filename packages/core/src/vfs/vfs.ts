@@ -169,12 +169,16 @@ export class Vfs {
    * @throws FsError ENOTDIR, ENAMETOOLONG, EINVAL
    */
   find(directory: Inode, name: Name): Inode | null {
-    return this.run((sb) => {
+    const sb = this.superblock;
+    try {
+      begin(sb);
       if (!isDirectory(directory.mode)) throw new FsError("ENOTDIR");
       const inode = lookupChild(sb, directory, name);
       if (inode !== null) inode.references++;
       return inode;
-    });
+    } catch (error) {
+      throw sb.failed(error);
+    }
   }
 
   getattr(inode: Inode): Stat {

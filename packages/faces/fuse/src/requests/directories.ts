@@ -41,6 +41,9 @@ import type { Request } from "../request.ts";
 import { addAbsence, addEntry } from "./entry.ts";
 import type { Handler } from "./handler.ts";
 
+/** Bytes of an entry with a name of that length: a multiple of 8. */
+const direntSize = (nameLength: number): number => (DIRENT_SIZE + nameLength + 7) & ~7;
+
 /** A short name and what stands around it: by that is guessed how many entries fit. */
 const ENTRY_SIZE_GUESS = DIRENT_SIZE + 16;
 
@@ -94,7 +97,7 @@ function list(connection: Connection, request: Request, reply: Reply, plusSize: 
   }
   for (let index = 0; index < batch.names.length; index++) {
     const { length } = batch.names[index]!;
-    const entrySize = plusSize + Math.ceil((DIRENT_SIZE + length) / 8) * 8;
+    const entrySize = plusSize + direntSize(length);
     if (reply.length + entrySize > size) {
       if (index === 0) throw new FsError("EINVAL", "no room for an entry");
       break;
@@ -119,16 +122,20 @@ function addPlus(
   else addEntry(connection, reply, inode);
 }
 
+/** HOT. */
 function addDirent(reply: Reply, batch: DirBatch, index: number): void {
   const name: Name = batch.names[index]!;
   const ino: Ino = batch.inos[index]!;
-  const at = reply.add(Math.ceil((DIRENT_SIZE + name.length) / 8) * 8);
+  const size = direntSize(name.length);
+  const at = reply.reserve(size);
   const { view } = reply;
   DIRENT.ino.set(view, at, ino);
   DIRENT.offset.set(view, at, batch.cookies[index]!);
   DIRENT.nameLength.set(view, at, name.length);
   DIRENT.type.set(view, at, batch.types[index]!);
-  copyName(name, reply.bytes, at + DIRENT_SIZE);
+  const nameAt = at + DIRENT_SIZE;
+  for (let zero = nameAt + name.length; zero < at + size; zero++) view.setUint8(zero, 0);
+  copyName(name, reply.bytes, nameAt);
 }
 
 export const DirectoryHandlers: Readonly<Record<number, Handler>> = {
