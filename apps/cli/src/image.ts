@@ -235,7 +235,8 @@ export function imageIdentity(path: string): Identity {
   return { dev: stat?.dev ?? -1n, ino: stat?.ino ?? -1n };
 }
 
-function refuseFile(image: string, path: string): void {
+/** @throws Problem for what cannot be an image, whatever is in it */
+export function refuseFile(image: string, path: string): void {
   const stat = fs.statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) {
     throw new Problem(

@@ -6,6 +6,7 @@ import type { Cli } from "../cli.ts";
 import { examples, imageOptions, jsonOption } from "../command.ts";
 import { type Context, hostPath, note, print, printJson } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
+import { refuseFile } from "../image.ts";
 import { startDaemon } from "../mount/background.ts";
 import { readyLine, serveToTheEnd, tellReady } from "../mount/foreground.ts";
 import { imageMounts, mountAt, realMountPoint } from "../mount/mount-table.ts";
@@ -88,14 +89,18 @@ async function mount(
   const plan = planMount(context, image, directory, options);
   requireMounting();
   await clearMountPoint(context, plan);
-  if (isForeground) return serveToTheEnd(context, plan, (facts) => tellReady(context, plan, facts));
+  refuseFile(image, hostPath(context, image));
+  const json = options.json === true;
+  if (isForeground) {
+    return serveToTheEnd(context, plan, (facts) => tellReady(context, plan, facts, json));
+  }
   const log = options.log === undefined ? null : hostPath(context, options.log);
   const waiting = startWaiting(context, `opening ${image}`);
   try {
     const { facts, pid } = await startDaemon(context, plan, log);
     waiting.stop();
     const { directory: at } = plan;
-    if (options.json === true) printJson(context, { image, directory: at, pid, ...facts });
+    if (json) printJson(context, { image, directory: at, pid, ...facts });
     else print(context, readyLine(plan, facts));
   } finally {
     waiting.stop();

@@ -31,9 +31,15 @@ export function readyLine(plan: MountPlan, { personality }: OpenedFacts): string
 export const recoveryLine = (plan: MountPlan, { recovered }: OpenedFacts): string | null =>
   recovered ? `${plan.image}: recovered: the image was not unmounted cleanly` : null;
 
-/** Print both. */
-export function tellReady(context: Context, plan: MountPlan, facts: OpenedFacts): void {
+/** Print both; with `json` stdout is for the statistics alone. */
+export function tellReady(
+  context: Context,
+  plan: MountPlan,
+  facts: OpenedFacts,
+  json: boolean,
+): void {
   const recovery = recoveryLine(plan, facts);
   if (recovery !== null) note(context, `xip: ${recovery}`);
-  print(context, readyLine(plan, facts));
+  if (json) note(context, readyLine(plan, facts));
+  else print(context, readyLine(plan, facts));
 }

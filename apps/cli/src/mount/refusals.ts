@@ -32,8 +32,10 @@ export function openFuseRefusal(error: unknown): Problem {
 }
 
 /** mount(8) refused. */
-export function mountRefusal({ mountPoint }: MountPlan, error: MountError): Problem {
-  const { told, status } = error;
+export function mountRefusal({ mountPoint, directory }: MountPlan, error: MountError): Problem {
+  const { status } = error;
+  // Without where to look for more: that holds nothing here.
+  const told = error.told.split("\n")[0]!.replace(`${directory}: `, "");
   if (status === 127) {
     const hint = "xip mount needs mount(8) and umount(8): package util-linux (or mount, in Debian)";
     return new Problem("there is no mount program", hint, undefined, error);

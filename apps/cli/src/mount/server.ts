@@ -55,8 +55,8 @@ export interface MountEnd {
 
 // The source runs as it is; the published package holds JavaScript.
 const WORKER = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
-/** A mount that is idle keeps no changes in memory for longer. */
-const IDLE_FLUSH_MS = 5000;
+/** A mount that is idle keeps no changes in memory for longer, unless commit= says otherwise. */
+const IDLE_FLUSH_SEC = 5;
 
 /** What the kernel says for a connection that failed or is over. */
 const REFUSED: ReadonlySet<string> = new Set(["ENOTCONN", "ECONNREFUSED", "ECONNABORTED"]);
@@ -159,7 +159,9 @@ class Server {
   }
 
   private async untilClosed(): Promise<MountEnd> {
-    const timer = setInterval(() => this.flushIfIdle(), IDLE_FLUSH_MS);
+    // As ext4 has it, 0 is the default too.
+    const flushSec = Number(this.plan.design["commit"] ?? 0) || IDLE_FLUSH_SEC;
+    const timer = setInterval(() => this.flushIfIdle(), flushSec * 1000);
     try {
       const stats = await this.thread.closed;
       this.isMounted = false;
