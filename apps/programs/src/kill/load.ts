@@ -8,7 +8,7 @@ import { blockContent, BLOCK_SIZE, BLOCKS, type Line, logRecord } from "./record
 import { REPLACED, replacedContent, type Step, TOGGLED } from "./record.ts";
 
 /** What a file system says whose server was killed. */
-const GONE = new Set(["ENOTCONN", "ECONNABORTED", "ENODEV", "EIO"]);
+const GONE = new Set(["ENOTCONN", "ECONNABORTED"]);
 
 class Load {
   private readonly directory: string;
@@ -140,4 +140,5 @@ try {
 } catch (error) {
   const { code } = error as NodeJS.ErrnoException;
   if (code === undefined || !GONE.has(code)) throw error;
+  process.stderr.write(`${String(error)}\n`);
 }

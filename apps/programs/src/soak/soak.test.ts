@@ -30,6 +30,7 @@ test.for(testDesigns)("soak on $name", LIMITS, async (design, { skip }) => {
     // A directory that grew keeps its blocks; the root is the only one that stays.
     expect(after.inodes).toBe(before.inodes);
     expect(after.blocks - before.blocks).toBeLessThanOrEqual(2);
-    if (isFull) expect(growthOf(samples)).toBeLessThan(GROWTH_MAX);
+    // In seconds nothing has warmed up: the figure means something after minutes.
+    expect(isFull ? growthOf(samples) : 0).toBeLessThan(GROWTH_MAX);
   });
 });
