@@ -6,12 +6,17 @@
  * vfs sees to that); a bug of ours ends the loop, so that it is seen, and leaves an image as a power
  * cut would.
  */
-import { type Credentials, ERRNO, FsError, type Vfs } from "@xiplab/core";
+import { type Credentials, ERRNO, FsError, type Inode, type Vfs } from "@xiplab/core";
 import type { Channel } from "./channel.ts";
 import { TracedChannel } from "./debug.ts";
 import { OpenFiles } from "./open-files.ts";
 import { Nodes } from "./nodes.ts";
-import { IN_HEADER_SIZE } from "./protocol/structs.ts";
+import {
+  FUSE_NOTIFY_INVAL_INODE,
+  INVAL_INODE,
+  INVAL_INODE_SIZE,
+} from "./protocol/notifications.ts";
+import { IN_HEADER_SIZE, OUT_HEADER, OUT_HEADER_SIZE } from "./protocol/structs.ts";
 import { Reply } from "./reply.ts";
 import { Request } from "./request.ts";
 import * as opcodes from "./protocol/opcodes.ts";
@@ -145,6 +150,21 @@ export class Connection {
     const { activity } = this.options;
     if (activity === undefined || Atomics.exchange(activity, ACTIVITY_SYNC, 0) === 0) return;
     if (!this.vfs.readOnly) this.vfs.sync();
+  }
+
+  /**
+   * The kernel is to ask for the attributes of the inode again: they changed by a request whose
+   * answer does not tell (a write that takes set-id bits away). Safe within the request: the kernel
+   * takes no lock for it that somebody could hold who waits for us.
+   */
+  invalidateAttributes(inode: Inode): void {
+    const bytes = new Uint8Array(OUT_HEADER_SIZE + INVAL_INODE_SIZE);
+    const view = new DataView(bytes.buffer);
+    OUT_HEADER.length.set(view, 0, bytes.length);
+    OUT_HEADER.error.set(view, 0, FUSE_NOTIFY_INVAL_INODE);
+    INVAL_INODE.nodeid.set(view, OUT_HEADER_SIZE, this.nodes.idOf(inode));
+    INVAL_INODE.offset.set(view, OUT_HEADER_SIZE, -1);
+    this.channel.send([bytes]);
   }
 
   /** Who asks. Permissions were checked by the kernel (default_permissions). */

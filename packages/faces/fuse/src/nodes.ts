@@ -47,7 +47,10 @@ export class Nodes {
   find(nodeid: number): Inode {
     if (nodeid === ROOT_NODEID) return this.vfs.retain(this.vfs.root);
     const node = this.byId.get(nodeid);
-    return node === undefined ? this.vfs.iget(nodeid as Ino) : this.vfs.retain(node.inode);
+    if (node === undefined) return this.vfs.iget(nodeid as Ino);
+    // Its last name is gone, and the kernel's FORGET only on its way.
+    if (node.inode.nlink === 0) throw new FsError("ESTALE");
+    return this.vfs.retain(node.inode);
   }
 
   /** The kernel is told of the inode: the caller's reference becomes ours. Returns the node id. */

@@ -12,8 +12,11 @@ import { plain } from "@xiplab/plain";
 import { describe, expect, test } from "vitest";
 import * as protocol from "../protocol/attributes.ts";
 import { ACCESS_IN, KSTATFS } from "../protocol/directories.ts";
+import { FUSE_WRITE_KILL_SUIDGID, OPEN_IN, OPEN_OUT, WRITE_IN } from "../protocol/file-structs.ts";
 import { MKNOD_IN } from "../protocol/names.ts";
+import { FUSE_NOTIFY_INVAL_INODE, INVAL_INODE } from "../protocol/notifications.ts";
 import * as opcodes from "../protocol/opcodes.ts";
+import { OUT_HEADER } from "../protocol/structs.ts";
 import { type Answer, freshMount, named, nodeidOf, record, TestKernel } from "../testing.ts";
 
 const { ATTR, STATX } = protocol;
@@ -172,4 +175,25 @@ test("STATX tells of birth, flags and devices too", () => {
   const disk = kernel.statx(kernel.mknod("disk", 0o060600, 0x123_008_45)).view;
   expect(STATX.rdevMajor.get(disk, at)).toBe(8);
   expect(STATX.rdevMinor.get(disk, at)).toBe(0x12345);
+});
+
+test("a write that takes set-id bits away has the kernel ask for the attributes again", () => {
+  const { kernel, file } = begin(ext4);
+  const opened = kernel.call(opcodes.FUSE_OPEN, file, [record(OPEN_IN, { flags: 1 })]);
+  const handle = OPEN_OUT.handle.get(opened.view, 0);
+  const write = (writeFlags: number) => {
+    const head = record(WRITE_IN, { handle, size: 1, writeFlags });
+    kernel.tell(opcodes.FUSE_WRITE, file, [head, Uint8Array.of(1)], { uid: 9 });
+    return kernel.sent.splice(0);
+  };
+  expect(write(0)).toHaveLength(1);
+  const [told, answer] = write(FUSE_WRITE_KILL_SUIDGID);
+  expect(answer).toBeDefined();
+  const view = new DataView(told!.buffer);
+  expect(OUT_HEADER.uniqueLow.get(view, 0)).toBe(0);
+  expect(OUT_HEADER.error.get(view, 0)).toBe(FUSE_NOTIFY_INVAL_INODE);
+  expect(INVAL_INODE.nodeid.get(view, 16)).toBe(file);
+  expect(INVAL_INODE.offset.get(view, 16)).toBe(-1);
+  expect(modeOf(kernel.get(file))).toBe("755");
+  expect(write(FUSE_WRITE_KILL_SUIDGID)).toHaveLength(1);
 });

@@ -79,7 +79,9 @@ function open(connection: Connection, request: Request, reply: Reply): void {
   const kills = (OPEN_IN.openFlags.get(view, at) & FUSE_OPEN_KILL_SUIDGID) !== 0;
   const credentials = changerOf(connection, request, kills);
   const inode = connection.nodes.get(request.nodeid);
+  const { mode } = inode;
   const file = connection.vfs.open(credentials, inode, openFlagsOf(connection, flags));
+  if (inode.mode !== mode) connection.invalidateAttributes(inode);
   addOpen(connection, reply, file);
 }
 
@@ -167,7 +169,9 @@ function write(connection: Connection, request: Request, reply: Reply): void {
   const kills = (WRITE_IN.writeFlags.get(view, at) & FUSE_WRITE_KILL_SUIDGID) !== 0;
   const from = request.take(size);
   const credentials = changerOf(connection, request, kills);
+  const { mode } = file.inode;
   const written = connection.vfs.write(credentials, file, request.bytes, from, size, offset);
+  if (file.inode.mode !== mode) connection.invalidateAttributes(file.inode);
   WRITE_OUT.size.set(reply.view, reply.add(WRITE_OUT_SIZE), written);
 }
 

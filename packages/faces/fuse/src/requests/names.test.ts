@@ -104,6 +104,8 @@ describe.each([plain, ext4])("$name", (personality) => {
     expect(nodeidOf(kernel.lookup("..", inner))).toBe(outer);
     expect(nodeidOf(kernel.lookup("..", outer))).toBe(1);
     expect(kernel.lookup(".", 7777).status).toBe("ESTALE");
+    kernel.rmdir("inner", outer);
+    expect(kernel.lookup(".", inner).status).toBe("ESTALE");
     kernel.connection.close();
     expect(vfs.census().referenced).toBe(1);
   });
