@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
+import { ext4 } from "@xiplab/ext4";
 import { requireOracle } from "@xiplab/oracles";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { mountAt } from "./mount-table.ts";
@@ -36,9 +37,9 @@ async function kill9(pid: number): Promise<void> {
 }
 
 describe.skipIf(missing !== null)("the end of a mount", () => {
-  beforeEach(() => {
+  beforeEach(async () => {
     sandbox = new MountSandbox();
-    sandbox.ok("mkfs", "ext4", "disk.img", "--size", "16M");
+    await sandbox.make(ext4);
   });
   afterEach(() => sandbox.remove());
 

@@ -2,8 +2,10 @@
  * Proven here: an image is a directory of the host while it is mounted, and the same image with
  * what was done there afterwards; meanwhile nobody else gets it; and nothing stays behind.
  */
-import { mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import { ext4 } from "@xiplab/ext4";
 import { requireOracle } from "@xiplab/oracles";
+import { plain } from "@xiplab/plain";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { personalities } from "../personalities.ts";
 import { mountAt } from "./mount-table.ts";
@@ -15,14 +17,16 @@ const missing = requireOracle(NEEDS);
 let sandbox: MountSandbox;
 
 describe.skipIf(missing !== null)("xip mount and umount", () => {
-  beforeEach(() => {
+  beforeEach(async () => {
     sandbox = new MountSandbox();
-    sandbox.ok("mkfs", "ext4", "disk.img", "--size", "16M");
+    await sandbox.make(ext4);
   });
   afterEach(() => sandbox.remove());
 
-  test.each(personalities.map(({ name }) => name))("the whole flow, %s", (name) => {
-    sandbox.ok("mkfs", name, "disk.img", "--size", "16M", "--force");
+  test.each(personalities)("the whole flow, $name", async (personality) => {
+    const { name } = personality;
+    await sandbox.make(personality, "new.img");
+    renameSync(sandbox.path("new.img"), sandbox.path("disk.img"));
     expect(sandbox.ok("mount", "disk.img", "mnt")).toBe(`disk.img: ${name}, mounted on mnt\n`);
     const mounted = mountAt(realpathSync(sandbox.directory).concat("/mnt"));
     expect(mounted).toMatchObject({ type: "fuse.xip", source: sandbox.path("disk.img") });
@@ -80,8 +84,8 @@ describe.skipIf(missing !== null)("xip mount and umount", () => {
     expect(readFileSync(sandbox.path("disk.img")).equals(before)).toBe(true);
   });
 
-  test("two mounts at once, and each unmounted by itself", () => {
-    sandbox.ok("mkfs", "plain", "second.img", "--size", "16M");
+  test("two mounts at once, and each unmounted by itself", async () => {
+    await sandbox.make(plain, "second.img");
     mkdirSync(sandbox.path("other"));
     sandbox.mount();
     sandbox.ok("mount", "second.img", "other");

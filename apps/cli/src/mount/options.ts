@@ -48,7 +48,12 @@ const KERNEL_FLAGS: readonly string[] = [
 const SHARED_FLAGS = ["ro", "relatime", "noatime", "strictatime"];
 
 /** Each of them takes back the other. */
-const OPPOSITES: Readonly<Record<string, string>> = { ro: "rw", rw: "ro" };
+const OPPOSITES: Readonly<Record<string, string>> = {
+  ro: "rw",
+  rw: "ro",
+  sync: "async",
+  async: "sync",
+};
 
 /** Parser of a repeatable `-o`, as mount(8) has it: what comes later wins. */
 export function mountOptionsArgument(text: string, before: OptionValues = {}): OptionValues {

@@ -1,10 +1,10 @@
 /** Proven here: the pure parts of a mount: options, the mount table, counting, and the medium's pace. */
-import { CostMeter, MediaModels, OptionError } from "@xiplab/core";
+import { CostMeter, FsError, MediaModels, OptionError } from "@xiplab/core";
 import type { Channel } from "@xiplab/fuse";
 import { describe, expect, test } from "vitest";
 import { parseMountTable } from "./mount-table.ts";
 import { mountOptionsArgument, splitMountOptions } from "./options.ts";
-import { CountingChannel, PacedChannel } from "./pace.ts";
+import { CountingChannel, PacedChannel, SyncChannel } from "./channels.ts";
 import { leaksInWords } from "./stats.ts";
 
 describe("options", () => {
@@ -62,7 +62,7 @@ test("leaks are what is more than the root", () => {
 
 /** Gives requests of the opcodes, then the end. */
 class FakeChannel implements Channel {
-  sent = 0;
+  readonly answers: Uint8Array[] = [];
   private readonly opcodes: number[];
 
   constructor(...opcodes: number[]) {
@@ -76,8 +76,8 @@ class FakeChannel implements Channel {
     return 40;
   }
 
-  send(): boolean {
-    this.sent++;
+  send(parts: readonly Uint8Array[]): boolean {
+    this.answers.push(Buffer.concat(parts));
     return true;
   }
 }
@@ -89,6 +89,45 @@ test("requests are counted by opcode, and the end is none", () => {
   expect(channel.counts[15]).toBe(2);
   expect(channel.counts[16]).toBe(1);
   expect(channel.counts.reduce((sum, count) => sum + count)).toBe(3);
+});
+
+describe("sync and dirsync", () => {
+  const [LOOKUP, MKDIR, WRITE] = [1, 9, 16];
+  const answer = [new Uint8Array(16), new Uint8Array(8)];
+
+  /** What is flushed when each of LOOKUP, MKDIR and WRITE is answered. */
+  function flushes(what: "sync" | "dirsync"): number[] {
+    const counts: number[] = [];
+    const inner = new FakeChannel(LOOKUP, MKDIR, WRITE);
+    let count = 0;
+    const channel = new SyncChannel(inner, () => count++, what);
+    while (channel.receive(new Uint8Array(64)) > 0) {
+      channel.send(answer);
+      // A notification that follows is no answer to it.
+      channel.send(answer);
+      counts.push(count);
+    }
+    expect(inner.answers.every(({ length }) => length === 24)).toBe(true);
+    return counts;
+  }
+
+  test("flush what changed before it is answered", () => {
+    expect(flushes("sync")).toEqual([0, 1, 2]);
+    expect(flushes("dirsync")).toEqual([0, 1, 1]);
+  });
+
+  test("answer with the error of a flush that failed", () => {
+    const inner = new FakeChannel(WRITE);
+    const full = (): never => {
+      throw new FsError("ENOSPC");
+    };
+    const channel = new SyncChannel(inner, full, "sync");
+    channel.receive(new Uint8Array(64));
+    channel.send(answer);
+    const view = new DataView(inner.answers[0]!.buffer, inner.answers[0]!.byteOffset);
+    expect(inner.answers[0]!.length).toBe(16);
+    expect([view.getUint32(0, true), view.getInt32(4, true)]).toEqual([16, -28]);
+  });
 });
 
 describe("the pace of a medium", () => {
@@ -118,7 +157,7 @@ describe("the pace of a medium", () => {
     request(0.25 * SECOND_NS, SECOND_NS);
     expect(clock.nowNs).toBe(SECOND_NS);
     expect(channel.waitedNs).toBe(0.75 * SECOND_NS);
-    expect(inner.sent).toBe(1);
+    expect(inner.answers.length).toBe(1);
   });
 
   test("where we are slower than the medium, nobody waits", () => {

@@ -1,6 +1,8 @@
 /** Proven here: what cannot be mounted is refused in words that say what to do, and nothing is left. */
 import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { ext4 } from "@xiplab/ext4";
 import { requireOracle } from "@xiplab/oracles";
+import { plain } from "@xiplab/plain";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { imageMounts } from "./mount-table.ts";
 import { openFuseRefusal } from "./refusals.ts";
@@ -19,8 +21,8 @@ const failure = (code: number, message: RegExp) => ({
 const XIP = `${process.execPath} ${MAIN}`;
 
 describe.skipIf(missing !== null)("xip mount refuses", () => {
-  beforeAll(() => {
-    sandbox.ok("mkfs", "ext4", "disk.img", "--size", "16M");
+  beforeAll(async () => {
+    await sandbox.make(ext4);
     image = readFileSync(sandbox.path("disk.img"));
   });
   afterEach(() => {
@@ -74,8 +76,8 @@ describe.skipIf(missing !== null)("xip mount refuses", () => {
     );
   });
 
-  test("a mount point that is in use by another mount of ours", () => {
-    sandbox.ok("mkfs", "plain", "other.img", "--size", "16M");
+  test("a mount point that is in use by another mount of ours", async () => {
+    await sandbox.make(plain, "other.img");
     sandbox.mount();
     expect(sandbox.xip(["mount", "other.img", "mnt"])).toMatchObject(
       failure(1, /mnt: .*disk.img is mounted there already\n.*xip umount mnt/),

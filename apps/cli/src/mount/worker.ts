@@ -11,12 +11,18 @@ import { writeSync } from "node:fs";
 import { once } from "node:events";
 import { parentPort, workerData } from "node:worker_threads";
 import { assert, CostMeter, FsError, MediaModels, PurposeNames } from "@xiplab/core";
-import { Connection, DeviceChannel, OpcodeNames, type ServeOptions } from "@xiplab/fuse";
+import {
+  type Channel,
+  Connection,
+  DeviceChannel,
+  OpcodeNames,
+  type ServeOptions,
+} from "@xiplab/fuse";
 import { processContext } from "../context.ts";
 import { type Mounted, mountedOn, type OpenedImage, withDevice } from "../image.ts";
 import { asProblem } from "../problem.ts";
 import { refuseUnknown } from "./options.ts";
-import { CountingChannel, PacedChannel } from "./pace.ts";
+import { CountingChannel, PacedChannel, SyncChannel } from "./channels.ts";
 import type {
   MediaStats,
   MountPlan,
@@ -85,7 +91,8 @@ function serveMounted(
 ): () => MountStats {
   const counting = new CountingChannel(new DeviceChannel(fd));
   const paced = meter === null ? null : new PacedChannel(counting, meter, nowNs, sleep);
-  const connection = new Connection(mounted.vfs, paced ?? counting, serveOptions(plan));
+  const channel = syncing(plan, mounted, paced ?? counting);
+  const connection = new Connection(mounted.vfs, channel, serveOptions(plan));
   serveOrDie(connection);
   post({ kind: "served" });
   const { nodes, files } = connection;
@@ -96,6 +103,13 @@ function serveMounted(
     media: paced === null || meter === null ? null : mediaStats(paced, meter),
     atEnd,
   });
+}
+
+/** Outermost, so that the medium's time for it counts. */
+function syncing({ kernel, readOnly }: MountPlan, { vfs }: Mounted, channel: Channel): Channel {
+  const what = (["sync", "dirsync"] as const).find((name) => kernel.includes(name));
+  if (what === undefined || readOnly) return channel;
+  return new SyncChannel(channel, () => vfs.sync(), what);
 }
 
 /** @throws never: what is no refusal of the file system's ends the thread. */

@@ -1,6 +1,9 @@
-/** Channels around a channel: counting what passes, and taking the time that a medium would take. */
-import type { CostMeter } from "@xiplab/core";
-import type { Channel } from "@xiplab/fuse";
+/**
+ * Channels around a channel: counting what passes, making it durable before it is answered (sync),
+ * and taking the time that a medium would take (media=).
+ */
+import { assert, type CostMeter, FsError } from "@xiplab/core";
+import { type Channel, OpcodeNames } from "@xiplab/fuse";
 
 /** struct fuse_in_header: the opcode is its second word, little-endian as everything. */
 const OPCODE_AT = 4;
@@ -28,6 +31,75 @@ export class CountingChannel implements Channel {
   send(parts: readonly Uint8Array[]): boolean {
     return this.channel.send(parts);
   }
+}
+
+/** What changes names: durable when it is answered, with dirsync. */
+const NAMES = [
+  "CREATE",
+  "MKNOD",
+  "MKDIR",
+  "SYMLINK",
+  "LINK",
+  "UNLINK",
+  "RMDIR",
+  "RENAME",
+  "RENAME2",
+];
+/** And what changes files, with sync. */
+const FILES = ["WRITE", "SETATTR", "FALLOCATE", "COPY_FILE_RANGE", "COPY_FILE_RANGE_64"];
+const ATTRIBUTES = ["SETXATTR", "REMOVEXATTR", "IOCTL"];
+
+/** struct fuse_out_header: the error, as a negative number, is its second word. */
+const ERROR_AT = 4;
+const OUT_HEADER_SIZE = 16;
+
+/** Answers a request that changes something when it is durable, as mounts with sync and dirsync do. */
+export class SyncChannel implements Channel {
+  private readonly channel: Channel;
+  private readonly flush: () => void;
+  private readonly changing = new Uint8Array(OPCODES_MAX);
+  private opcode = 0;
+
+  /** `flush` makes everything durable. `what`: names alone, or files too. */
+  constructor(channel: Channel, flush: () => void, what: "sync" | "dirsync") {
+    this.channel = channel;
+    this.flush = flush;
+    const names = what === "dirsync" ? NAMES : [...NAMES, ...FILES, ...ATTRIBUTES];
+    for (const name of names) {
+      const opcode = Object.keys(OpcodeNames).find((key) => OpcodeNames[Number(key)] === name);
+      assert(opcode !== undefined, "every name is one of an opcode");
+      this.changing[Number(opcode)] = 1;
+    }
+  }
+
+  /** HOT. */
+  receive(target: Uint8Array): number {
+    const length = this.channel.receive(target);
+    this.opcode = target[OPCODE_AT]!;
+    return length;
+  }
+
+  /** HOT. */
+  send(parts: readonly Uint8Array[]): boolean {
+    if (this.changing[this.opcode] !== 1) return this.channel.send(parts);
+    this.opcode = 0;
+    try {
+      this.flush();
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+      return this.channel.send([failed(parts[0]!, error)]);
+    }
+    return this.channel.send(parts);
+  }
+}
+
+/** The header of an answer, as one that says that it failed. */
+function failed(answer: Uint8Array, { errno }: FsError): Uint8Array {
+  const header = answer.slice(0, OUT_HEADER_SIZE);
+  const view = new DataView(header.buffer);
+  view.setUint32(0, OUT_HEADER_SIZE, true);
+  view.setInt32(ERROR_AT, errno, true);
+  return header;
 }
 
 /** Shorter waits come out too long: they add up until they are worth one. */
