@@ -70,7 +70,7 @@ export function mkdir(
   }
   const wanted = S_IFDIR | (mode & 0o1777);
   const made = makeChild(sb, credentials, directory, name, wanted, umask, 0, NO_TARGET);
-  made.children = new Map<Name, Inode | null>();
+  // Of no names at all: the map is made with the first one that is looked up.
   made.childrenComplete = true;
   return made;
 }

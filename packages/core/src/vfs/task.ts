@@ -15,7 +15,7 @@ import { syncAll, truncatePath } from "./io.ts";
 import { type OpenFile, requireFile, requirePlace } from "./open-file.ts";
 import { access, requireAccessMode } from "./permission.ts";
 import { TaskFiles } from "./task-files.ts";
-import { tryWalkPath } from "./walk.ts";
+import { tryFindPath } from "./walk.ts";
 import { getxattr, listxattr, removexattr, requireXattrArguments, setxattr } from "./xattr.ts";
 
 export class Task extends TaskFiles {
@@ -38,15 +38,11 @@ export class Task extends TaskFiles {
   }
 
   /** As stat or (`follow` false) lstat, but null where the last name does not exist: a miss costs no
-   * error object. A missing directory on the way is an error. */
+   * error object. A missing directory on the way is an error. HOT. */
   tryStat(path: Name, follow = true): Stat | null {
     try {
       begin(this.sb);
-      if (this.credentials.uid === 0) {
-        const known = this.sb.paths.get(path);
-        if (known !== undefined) return statOf(this.sb, known);
-      }
-      const inode = tryWalkPath(this.sb, this.credentials, path, follow, this.walk);
+      const inode = tryFindPath(this.sb, this.credentials, path, follow, this.walk);
       return inode === null ? null : statOf(this.sb, inode);
     } catch (error) {
       throw this.failed(error, follow ? "stat" : "lstat", path);

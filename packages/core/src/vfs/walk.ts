@@ -89,6 +89,19 @@ export function findPath(
   follow: boolean,
   walk: Walk,
 ): Inode {
+  const inode = tryFindPath(sb, credentials, path, follow, walk);
+  if (inode === null) throw new FsError("ENOENT");
+  return inode;
+}
+
+/** As findPath, but null where the last component does not exist: a miss costs no error. HOT. */
+export function tryFindPath(
+  sb: Superblock,
+  credentials: Credentials,
+  path: Name,
+  follow: boolean,
+  walk: Walk,
+): Inode | null {
   const isRoot = isPrivileged(credentials);
   if (isRoot) {
     const known = sb.paths.get(path);
@@ -98,23 +111,13 @@ export function findPath(
     }
   }
   walk.known = false;
-  const inode = walkPath(sb, credentials, path, follow, walk);
+  walkParent(sb, credentials, path, walk);
+  const inode = finish(sb, credentials, follow, walk);
+  if (inode === null) return null;
   const isPlain = path.charCodeAt(0) === SLASH && !walk.hasDots;
   const isLinked = walk.links > 0 || isSymlink(inode.mode);
   if (isRoot && isPlain && !isLinked) sb.paths.walked(path, inode);
   return inode;
-}
-
-/** As walkPath, but null where the last component does not exist. */
-export function tryWalkPath(
-  sb: Superblock,
-  credentials: Credentials,
-  path: Name,
-  follow: boolean,
-  walk: Walk,
-): Inode | null {
-  walkParent(sb, credentials, path, walk);
-  return finish(sb, credentials, follow, walk);
 }
 
 /** Look the last component up, and go on through symbolic links. */

@@ -43,6 +43,6 @@ export type BrowserFs = DerivedFs & {
 export function createFs(vfs: Vfs, options: SyncOptions = {}): BrowserFs {
   const host = createHost(vfs, platform, options);
   const { cwd } = host;
-  const derived = derive(createSync(host), { platform, cwd: () => cwd, streamClasses: null });
+  const derived = derive(createSync(host), { platform, cwd: () => cwd, vfs, streamClasses: null });
   return Object.assign(derived, { constants, Stats, Dirent });
 }

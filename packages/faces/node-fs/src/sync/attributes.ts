@@ -1,6 +1,6 @@
 /** What is known of a file and can be set: stat, access, chmod, chown, utimes, statfs. */
-import { type Name, type Stat, type Timespec, UTIME_OMIT } from "@xiplab/core";
-import { invalidType, systemError } from "../errors.ts";
+import { type Name, nameToUtf8, type Stat, type Timespec, UTIME_OMIT } from "@xiplab/core";
+import { invalidType, systemError, uvError } from "../errors.ts";
 import { BigIntStats, StatFs, Stats } from "../stats.ts";
 import { idOf, modeOf, openFileOf, smallModeOf } from "./arguments.ts";
 import type { Host } from "./host.ts";
@@ -24,21 +24,25 @@ const NO_OPTIONS: StatOptions = {};
 /** HOT. */
 export function statSync(host: Host, path: unknown, options = NO_OPTIONS): AnyStats | undefined {
   const name = nameOf(host, path);
+  let stat: Stat | null;
   try {
-    return statsOf(host.task.stat(name), options);
+    stat = host.task.tryStat(name);
   } catch (error) {
     return missing(error, options, "ENOTDIR");
   }
+  return stat === null ? missingName(name, "stat", options) : statsOf(stat, options);
 }
 
 /** HOT. */
 export function lstatSync(host: Host, path: unknown, options = NO_OPTIONS): AnyStats | undefined {
   const name = nameOf(host, path);
+  let stat: Stat | null;
   try {
-    return statsOf(host.task.lstat(name), options);
+    stat = host.task.tryStat(name, false);
   } catch (error) {
     return missing(error, options, "ENOENT");
   }
+  return stat === null ? missingName(name, "lstat", options) : statsOf(stat, options);
 }
 
 /** HOT. */
@@ -61,6 +65,12 @@ function missing(error: unknown, options: StatOptions, other: "ENOENT" | "ENOTDI
   const isMissing = code === "ENOENT" || code === other;
   if (isMissing && options.throwIfNoEntry === false) return undefined;
   throw systemError(error);
+}
+
+/** The last name is not there: the core made no error of it. */
+function missingName(name: Name, syscall: string, options: StatOptions): undefined {
+  if (options.throwIfNoEntry === false) return undefined;
+  throw uvError("ENOENT", syscall, nameToUtf8(name));
 }
 
 export function statfsSync(host: Host, path: unknown, options = NO_OPTIONS): StatFs {
@@ -152,7 +162,7 @@ export function futimesSync(host: Host, fd: unknown, atime: unknown, mtime: unkn
 }
 
 /** Seconds since the epoch, as Node takes them: negative numbers (not dates) mean now. */
-export function secondsOf(host: Host, time: unknown, name: string): number {
+function secondsOf(host: Host, time: unknown, name: string): number {
   if (typeof time === "string" && String(Number(time)) === time) return Number(time);
   // Texts such as " 1" and "0x10" too: what counts is that they equal a number.
   if (typeof time === "string" && !Number.isNaN(Number(time))) return Number(time);

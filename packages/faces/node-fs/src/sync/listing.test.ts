@@ -63,8 +63,6 @@ test("types come with the names, recursion goes breadth first and enters links",
     "x/y",
   ]);
   const deep = fs.readdirSync("/d", { recursive: true, withFileTypes: true });
-  expect(deep.map((one) => one.parentPath)).toEqual([
-    ...["/d", "/d", "/d"],
-    ...["/d/link", "/d/link", "/d/x", "/d/x"],
-  ]);
+  const parents = "/d /d /d /d/link /d/link /d/x /d/x";
+  expect(deep.map((one) => one.parentPath).join(" ")).toBe(parents);
 });
