@@ -114,9 +114,17 @@ export class ExtentMap {
 
   /** Make [first, end) a hole. Returns what was mapped there. */
   remove(first: number, end: number): Extent[] {
+    if (first === 0 && end === this.lblkMax) return this.removeAll();
     const from = this.split(first);
     const to = this.split(end);
     return from === to ? [] : this.splice(from, to - from);
+  }
+
+  private removeAll(): Extent[] {
+    const { list } = this;
+    if (list.length > 0) this.changed(0, INDEX_END);
+    this.list = [];
+    return list;
   }
 
   /** Make all blocks of [first, end) written, or all unwritten. */

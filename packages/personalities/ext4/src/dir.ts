@@ -72,7 +72,7 @@ export function addName(
 /** Take a name away that leads to `ino`. Inside a handle. @throws CorruptionError */
 export function removeName(volume: Volume, directory: Ext4Inode, name: Name, ino: number): void {
   requireName(volume, directory, name, ino);
-  removeEntry(volume, place.buffer!, place.offset);
+  removeEntry(volume, place.buffer!, place.offset, place.before);
 }
 
 /** Have a name that leads to `before` lead to `ino`. Inside a handle. @throws CorruptionError */

@@ -34,11 +34,18 @@ export function isUnlisted(geometry: Geometry, buffer: Buffer): boolean {
   return true;
 }
 
+/** Of the entry that `findEntry` found last: the one before it, or 0. */
+let entryBefore = 0;
+
+/** See `entryBefore`: used before anybody looks again. */
+export const lastEntryBefore = (): number => entryBefore;
+
 /** The entry with that name, from the start of the block, or -1. HOT. */
 export function findEntry(geometry: Geometry, buffer: Buffer, key: NameKey): number {
   const { at, view } = buffer;
   const { last, lastMask, length } = key;
   const end = at + geometry.blockSize;
+  let before = at;
   for (let entry = at; entry < end;) {
     // recLen, nameLen and type in one load: literal offsets, see the field table.
     const head = view.getUint32(entry + 4, true);
@@ -48,8 +55,10 @@ export function findEntry(geometry: Geometry, buffer: Buffer, key: NameKey): num
       view.getUint32(entry, true) !== 0 &&
       key.equals(view, entry + DIRENT_HEAD)
     ) {
+      entryBefore = before - at;
       return entry - at;
     }
+    before = entry;
     entry += head & 0xffff;
   }
   return -1;
@@ -132,13 +141,18 @@ export function pointEntry(
   endEdit(geometry, buffer, offset, DIRENT_HEAD);
 }
 
-/** Make an entry free: the one before it takes its bytes, where there is one. Inside a handle. */
-export function removeEntry(volume: Volume, buffer: Buffer, offset: number): void {
+/**
+ * Make an entry free: `before`, the one in front of it, takes its bytes, where there is one. Inside a
+ * handle.
+ */
+export function removeEntry(volume: Volume, buffer: Buffer, offset: number, before: number): void {
   const { geometry } = volume;
   volume.buffers.write(buffer);
   const { at, view } = buffer;
-  let before = 0;
-  for (let next = 0; next < offset; next += DIRENT.recLen.get(view, at + next)) before = next;
+  if (offset > 0) {
+    const behind = before + DIRENT.recLen.get(view, at + before);
+    assert(behind === offset, "entries follow each other");
+  }
   const entry = at + offset;
   const length = DIRENT.recLen.get(view, entry);
   const end = offset + direntSize(DIRENT.nameLen.get(view, entry));

@@ -9,7 +9,7 @@ import type { Ext4Inode } from "../inode.ts";
 import type { Volume } from "../volume.ts";
 import { initBlock } from "./block.ts";
 import { convert } from "./convert.ts";
-import { findEntry, findRoom } from "./entries.ts";
+import { findEntry, findRoom, lastEntryBefore } from "./entries.ts";
 import { appendBlock } from "./grow.ts";
 import type { NameKey } from "./key.ts";
 import { blocksOf, isIndexed, readBlock, whereOf } from "./read.ts";
@@ -29,10 +29,12 @@ export interface Place {
   buffer: Buffer | null;
   /** From the start of the block. */
   offset: number;
+  /** The entry in front of the one that was found. */
+  before: number;
 }
 
 /** One for all calls: what is found is used before anybody looks again. */
-export const place: Place = { buffer: null, offset: 0 };
+export const place: Place = { buffer: null, offset: 0, before: 0 };
 
 function stateOf(directory: Ext4Inode): DirectoryState {
   return (directory.directory ??= { roomIn: 0, foundIn: 0 });
@@ -75,6 +77,7 @@ function isIn({ geometry }: Volume, buffer: Buffer, key: NameKey): boolean {
   const offset = findEntry(geometry, buffer, key);
   place.buffer = buffer;
   place.offset = offset;
+  place.before = lastEntryBefore();
   return offset >= 0;
 }
 
