@@ -11,6 +11,7 @@
  * - a bug: the thread ends, the image stays as it is, and the mount is detached.
  */
 import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { assert } from "@xiplab/core";
@@ -194,12 +195,22 @@ class Server {
       assert(error instanceof MountError, "umount fails with what umount(8) said");
       if (!this.isMounted) return;
     }
+    if (mountAt(directory)?.type !== MOUNT_TYPE) return this.endDetached();
     const users = usersBelow(directory);
     this.cutOff = users.length === 0 ? "another mount" : holdersInWords(users);
     this.events.note(`${mountPoint}: in use by ${this.cutOff}; detached all the same`);
     // What the kernel keeps of writes would go with the connection.
     if (cache === "writeback") await run("sync", ["-f", directory]);
     await this.detach();
+  }
+
+  /** Somebody unmounted it lazily: no path leads there any more, but it has users yet. */
+  private endDetached(): void {
+    const { mountPoint } = this.plan;
+    this.cutOff = "processes that had it open when it was detached";
+    const isOver = abortConnection(this.fd);
+    const rest = isOver ? "cut off" : "it ends when they do, or at once by another signal";
+    this.events.note(`${mountPoint}: in use by ${this.cutOff}: ${rest}`);
   }
 
   /** The kernel lets go of the connection, and of the directory. */
@@ -272,6 +283,19 @@ class ServingThread {
     if (command.kind === "serve") this.isServing = true;
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     this.worker.postMessage(command);
+  }
+}
+
+/** End the connection that is served by `fd`. Returns false where the kernel shows none (fusectl). */
+function abortConnection(fd: number): boolean {
+  try {
+    const told = readFileSync(`/proc/self/fdinfo/${fd}`, "utf8");
+    const number = /^fuse_connection:\s*(\d+)$/m.exec(told)?.[1] ?? "unknown";
+    writeFileSync(`/sys/fs/fuse/connections/${number}/abort`, "1");
+    return true;
+  } catch {
+    // No fusectl is mounted, as in most containers; or an older kernel does not tell the number.
+    return false;
   }
 }
 
