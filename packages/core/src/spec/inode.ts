@@ -19,6 +19,11 @@ export interface Timespec {
 /** Where the time comes from: core has no clock of its own. */
 export interface Clock {
   now(): Timespec;
+  /**
+   * The time of the last tick, a few milliseconds ago at most: cheap, and shared by many changes, so
+   * that an fsync after each has nothing to write for them. Absent: every question gives a new time.
+   */
+  tick?(): Timespec;
 }
 
 /** Inode flags: values of FS_*_FL, as chattr and lsattr have them. The vfs honours those named S,
@@ -78,6 +83,9 @@ export class Inode {
    * fsync, sync or unmount, as with Linux's lazytime.
    */
   timesDirty = false;
+  /** Somebody has seen the times since they last moved: the next change is to be told from it. vfs
+   * only. */
+  timesSeen = false;
   /** File data: what is mapped, cached, dirty. */
   readonly mapping: Mapping;
 

@@ -65,6 +65,7 @@ const GROUP_EXECUTE = 0o010;
 
 /** HOT. */
 export function statOf(sb: Superblock, inode: Inode): Stat {
+  inode.timesSeen = true;
   const { blockSize } = sb.fs;
   return {
     dev: sb.dev,
@@ -96,11 +97,14 @@ function touch(sb: Superblock, inode: Inode, which: number): void {
 
 /**
  * The data is about to change. Within one tick of the clock the times stay as they are, and nothing
- * is left to be written for them, as in Linux: an fsync after each small write would otherwise be a
- * transaction each. HOT.
+ * is left to be written for them: an fsync after each small write would otherwise be a transaction
+ * each. Only a change after somebody looked gets a time of its own, as in Linux since 6.13 (multigrain
+ * timestamps). HOT.
  */
 export function modified(sb: Superblock, inode: Inode): void {
-  const time = sb.clock.now();
+  const { clock } = sb;
+  const time = inode.timesSeen || clock.tick === undefined ? clock.now() : clock.tick();
+  inode.timesSeen = false;
   const { sec } = time;
   // As an integer: see Inode.touch.
   const nsec = time.nsec | 0;

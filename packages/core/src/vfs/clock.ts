@@ -25,18 +25,36 @@ export function counterClock(): Clock {
   };
 }
 
-/** A clock that stands still for `granularityNsec`, a divisor of a second. Gives the same object each
- * time: copy it. */
+/**
+ * A clock whose ticks never go back behind an exact time that it gave: what changed later has no
+ * earlier time, whichever way the two were asked for.
+ */
+export function multigrain(clock: Clock): Clock {
+  if (clock.tick === undefined) return clock;
+  const last: Timespec = { sec: -Infinity, nsec: 0 };
+  return {
+    now(): Timespec {
+      const time = clock.now();
+      last.sec = time.sec;
+      last.nsec = time.nsec;
+      return time;
+    },
+    tick(): Timespec {
+      const time = clock.tick!();
+      const isBehind = time.sec < last.sec || (time.sec === last.sec && time.nsec < last.nsec);
+      return isBehind ? last : time;
+    },
+  };
+}
+
+/** A clock that stands still for `granularityNsec`, a divisor of a second. */
 export function coarseClock(clock: Clock, granularityNsec: number): Clock {
   assert(NSEC_PER_SEC % granularityNsec === 0, "the granularity divides a second");
   if (granularityNsec === 1) return clock;
-  const time: Timespec = { sec: 0, nsec: 0 };
-  return {
-    now(): Timespec {
-      const { sec, nsec } = clock.now();
-      time.sec = sec;
-      time.nsec = nsec - (nsec % granularityNsec);
-      return time;
-    },
-  };
+  const coarse = (exact: Timespec): Timespec => ({
+    sec: exact.sec,
+    nsec: exact.nsec - (exact.nsec % granularityNsec),
+  });
+  const now = (): Timespec => coarse(clock.now());
+  return clock.tick === undefined ? { now } : { now, tick: () => coarse(clock.tick!()) };
 }

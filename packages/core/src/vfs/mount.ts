@@ -6,7 +6,7 @@ import type { DataPathName, WriteProtocolName } from "../spec/file-operations.ts
 import type { Clock } from "../spec/inode.ts";
 import { type OptionTable, type OptionValues, parseOptions } from "../spec/options.ts";
 import type { FileSystem, Personality } from "../spec/personality.ts";
-import { counterClock } from "./clock.ts";
+import { counterClock, multigrain } from "./clock.ts";
 import { type AtimePolicy, Superblock } from "./superblock.ts";
 import { Vfs } from "./vfs.ts";
 
@@ -69,7 +69,7 @@ export function mount(
   const given = { ...personality.defaultOptions(device), ...options };
   const values = parseOptions(table, given, personality.name);
   const atime = atimePolicy(values, personality.name);
-  const clock = environment.clock ?? counterClock();
+  const clock = multigrain(environment.clock ?? counterClock());
   const own = Object.keys(personality.mountOptions).map((name) => [name, values[name]!] as const);
   const fs = personality.mount(device, {
     readOnly: values["ro"] === "1",
