@@ -16,6 +16,8 @@ export interface VfsEvent {
   /** `move` only: where it was before. */
   readonly oldDirectory?: Inode;
   readonly oldName?: Name;
+  /** `move` only: what stood at the new name and has lost it. */
+  readonly displaced?: Inode | null;
 }
 
 /** Called inside the operation, after it succeeded. Must neither throw nor change the mount. */

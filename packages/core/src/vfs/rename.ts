@@ -137,7 +137,9 @@ function perform(
   syncNames(sb, directory);
   if (directory !== oldDirectory) syncNames(sb, oldDirectory);
   if (sb.listeners.active) {
-    sb.listeners.emit({ kind: "move", inode, directory, name, oldDirectory, oldName });
+    const lost = exchange ? null : displaced;
+    const move = { kind: "move", inode, directory, name, oldDirectory, oldName } as const;
+    sb.listeners.emit({ ...move, displaced: lost });
     if (exchange) {
       sb.listeners.emit({
         kind: "move",

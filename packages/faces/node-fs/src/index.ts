@@ -25,6 +25,7 @@ export function createFs(vfs: Vfs, options: SyncOptions = {}): NodeFs {
   const derived = derive(createSync(host), {
     platform: nodeAsyncPlatform,
     cwd: () => host.cwd,
+    vfs,
     streamClasses: nodeStreamClasses,
   });
   return Object.assign(derived, { constants, Stats, Dirent });

@@ -1,9 +1,11 @@
 /** Everything that is derived from the synchronous functions, put together for the entries. */
+import type { Vfs } from "@xiplab/core";
 import type { HandleStreams } from "../streams/handle-streams.ts";
 import { createStreams, type StreamClasses, type StreamFs } from "../streams/streams.ts";
 import { createTree, type TreeFs } from "../tree/tree.ts";
 import { createPromises, type PrimitivePromises } from "../promises/promises.ts";
 import { type CallbackFs, createCallbacks } from "./callbacks.ts";
+import { createWatch, type WatchFs } from "../watch/watch.ts";
 import { constants } from "../constants.ts";
 import type { AsyncPlatform } from "./platform.ts";
 import type { PrimitiveFs, SyncFs } from "./sync-fs.ts";
@@ -12,6 +14,8 @@ export interface DerivedOptions {
   readonly platform: AsyncPlatform;
   /** Where relative paths start: absolute. */
   readonly cwd: () => string;
+  /** Whose events watchers tell; null where there are none to have. */
+  readonly vfs: Vfs | null;
   /** Node's; null where the host has none: then there are no streams. */
   readonly streamClasses: StreamClasses | null;
 }
@@ -20,8 +24,11 @@ export type DerivedFs = PrimitiveFs &
   CallbackFs &
   StreamFs &
   TreeFs["sync"] &
-  TreeFs["callbacks"] & {
-    promises: PrimitivePromises & TreeFs["promises"] & { constants: typeof constants };
+  TreeFs["callbacks"] &
+  WatchFs["functions"] & {
+    promises: PrimitivePromises &
+      TreeFs["promises"] &
+      WatchFs["promises"] & { constants: typeof constants };
   };
 
 /** `sync` with its callback forms, promises, streams, trees and watchers. */
@@ -39,9 +46,13 @@ export function derive(primitives: PrimitiveFs, options: DerivedOptions): Derive
     ({ ofHandles } = streams);
   }
   Object.assign(fs, createCallbacks(sync, platform));
+  const { vfs, cwd } = options;
+  const watching = vfs === null ? null : createWatch(vfs, primitives, platform, cwd);
+  Object.assign(fs, watching?.functions);
   fs["promises"] = {
     ...createPromises(sync, platform, ofHandles),
     ...tree.promises,
+    ...watching?.promises,
     constants,
   };
   return fs as unknown as DerivedFs;

@@ -48,6 +48,7 @@ const derived = (): unknown =>
   derive(nodeFs, {
     platform: nodeAsyncPlatform,
     cwd: () => process.cwd(),
+    vfs: null,
     streamClasses: nodeStreamClasses,
   });
 
