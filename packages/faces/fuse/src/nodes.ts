@@ -7,7 +7,7 @@
  */
 import { FsError, type Ino, type Inode, type Vfs } from "@xiplab/core";
 
-export const ROOT_NODEID = 1;
+const ROOT_NODEID = 1;
 
 interface Node {
   readonly inode: Inode;

@@ -45,8 +45,8 @@ export const ATTR_HEAD = struct("fuse_attr_out (head)", ATTR_HEAD_SIZE, {
   dummy: pad(12, 4),
 });
 
-export const GETATTR_IN_SIZE = 16;
-export const GETATTR_IN = struct("fuse_getattr_in", GETATTR_IN_SIZE, {
+/** Nothing in it matters here: see `getattr`. */
+export const GETATTR_IN = struct("fuse_getattr_in", 16, {
   flags: u32le(0),
   dummy: pad(4, 4),
   handle: u64le(8),
@@ -72,7 +72,7 @@ export const SETATTR_IN = struct("fuse_setattr_in", SETATTR_IN_SIZE, {
   unused5: pad(84, 4),
 });
 
-/** Which fields of SETATTR count. */
+/** Which fields of SETATTR count. Bit 9, a lock owner, and bit 10, ctime, mean nothing here. */
 export const FATTR_MODE = 1 << 0;
 export const FATTR_UID = 1 << 1;
 export const FATTR_GID = 1 << 2;
@@ -82,8 +82,6 @@ export const FATTR_MTIME = 1 << 5;
 export const FATTR_FH = 1 << 6;
 export const FATTR_ATIME_NOW = 1 << 7;
 export const FATTR_MTIME_NOW = 1 << 8;
-export const FATTR_LOCKOWNER = 1 << 9;
-export const FATTR_CTIME = 1 << 10;
 export const FATTR_KILL_SUIDGID = 1 << 11;
 
 export const STATX_IN_SIZE = 24;

@@ -25,8 +25,6 @@ import type { Request } from "../request.ts";
 import { addAttributes } from "./entry.ts";
 import type { Handler } from "./handler.ts";
 
-export { addEntry } from "./entry.ts";
-
 const NOW: Timespec = { sec: 0, nsec: UTIME_NOW };
 
 /** What SETATTR may change. */
