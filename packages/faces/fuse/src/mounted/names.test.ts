@@ -61,7 +61,7 @@ test(
   async (c) => {
     requireOracle(NEEDS, c.skip);
     const { point } = place();
-    const args = ["--no-warnings", here("server.ts"), point, "ext4", "direct", "kernel"];
+    const args = ["--no-warnings", here("testing-server.ts"), point, "ext4", "direct", "kernel"];
     const server = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     onTestFinished(() => void server.kill("SIGKILL"));
     const said: string[] = [];
