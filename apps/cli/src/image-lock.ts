@@ -9,7 +9,7 @@
 import { spawnSync } from "node:child_process";
 import { fstatSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { imageMounts } from "./mount/mount-table.ts";
-import { holdersInWords, holdersOfLine } from "./mount/processes.ts";
+import { holdersInWords, holdersOfLine, lockPattern } from "./mount/processes.ts";
 import { Problem } from "./problem.ts";
 
 /** What flock(1) is told to say where somebody else has the lock: a status of nothing else. */
@@ -30,9 +30,7 @@ export function lockImage(image: string, path: string, fd: number, write: boolea
 
 function inUse(image: string, path: string, fd: number): Problem {
   const { ino } = fstatSync(fd, { bigint: true });
-  // lock: 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF. The device may go by another number
-  // here than stat says, so the inode's has to do.
-  const holders = holdersOfLine(new RegExp(`^lock:.* FLOCK .*:${ino} 0 EOF$`, "m"));
+  const holders = holdersOfLine(lockPattern(ino));
   const by = holders.length === 0 ? "another process" : holdersInWords(holders);
   const mounted = imageMounts().find(({ source }) => source === realpathSync(path));
   const hint =

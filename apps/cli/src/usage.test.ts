@@ -19,6 +19,8 @@ const COMMANDS = [
   "chattr",
   "getfattr",
   "setfattr",
+  "mount",
+  "umount",
   "check",
   "compare",
 ];

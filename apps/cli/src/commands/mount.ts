@@ -120,8 +120,9 @@ async function clearMountPoint(context: Context, plan: MountPlan): Promise<void>
 
 /** What is mounted by xip, and by which process. */
 function list(context: Context, json: boolean): number {
-  const mounts = imageMounts().map(({ source, directory, minor }) => {
-    return { image: source, directory, pid: serverOf(minor)?.pid ?? null };
+  const mounts = imageMounts().map((mount) => {
+    const { source, directory } = mount;
+    return { image: source, directory, pid: serverOf(mount)?.pid ?? null };
   });
   if (json) printJson(context, mounts);
   for (const { image, directory, pid } of json ? [] : mounts) {

@@ -43,8 +43,8 @@ export function addUmount(cli: Cli): void {
 
 async function umount(context: Context, given: string, options: UmountOptions): Promise<number> {
   const mount = findMount(context, given);
-  const { directory, source, minor } = mount;
-  const server = serverOf(minor);
+  const { directory, source } = mount;
+  const server = serverOf(mount);
   if (server === undefined && isDead(directory)) {
     await unmountFuse(directory, { lazy: true });
     const what = `the server of ${source} had died: its mount was removed`;

@@ -147,6 +147,22 @@ describe.skipIf(missing !== null)("the end of a mount", () => {
     expect(sandbox.shell("cat mnt/kept").out).toBe("kept\n");
   });
 
+  test("umount tells what the server met when it closed the image: a full host", () => {
+    // A sparse image on a file system with less room than it may come to need.
+    mkdirSync(sandbox.path("small"));
+    sandbox.shell("mount -t tmpfs -o size=2M none small && cp --sparse=always disk.img small/");
+    try {
+      sandbox.ok("mount", "small/disk.img", "mnt");
+      expect(sandbox.shell("head -c 4M /dev/urandom > mnt/f").err).toMatch(/Input\/output error/);
+      const ran = sandbox.xip(["umount", "mnt"]);
+      expect(ran.code).toBe(1);
+      expect(ran.err).toMatch(/mnt: unmounted, but the server had to say\n.*ENOSPC: no space left/);
+      expect(sandbox.ok("check", "small/disk.img")).toMatch(/sound, not cleanly unmounted/);
+    } finally {
+      sandbox.shell("umount -l small");
+    }
+  });
+
   test("what is unmounted by umount(8) is closed too", async () => {
     const server = await sandbox.mountForeground(["disk.img", "mnt"]);
     expect(sandbox.shell("echo x > mnt/x && umount mnt").code).toBe(0);

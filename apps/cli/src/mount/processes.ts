@@ -4,9 +4,10 @@
  *
  * Ref: proc_pid_fd(5), proc_pid_fdinfo(5), proc_pid_maps(5).
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { splitNul } from "../raw-arguments.ts";
+import type { MountEntry } from "./mount-table.ts";
 
 /** A process, and what it has to do with what was asked. */
 export interface Holder {
@@ -16,6 +17,8 @@ export interface Holder {
   readonly use: string;
 }
 
+/** As `FUSE_DEVICE` of @xiplab/fuse, which would be much to load for those who lock an image. */
+const FUSE_DEVICE = "/dev/fuse";
 /** Most characters of a command line that are shown. */
 const COMMAND_MAX = 60;
 
@@ -62,9 +65,32 @@ export function holdersOfLine(pattern: RegExp): Holder[] {
   });
 }
 
-/** Who serves the FUSE connection of this number; nobody where its server is dead, or not visible. */
-export const serverOf = (minor: number): Holder | undefined =>
-  holdersOfLine(new RegExp(`^fuse_connection:\\s*${minor}$`, "m"))[0];
+/** Who serves a mount of ours; nobody where its server is dead, or not visible. */
+export const serverOf = ({ minor, source }: MountEntry): Holder | undefined =>
+  holdersOfLine(new RegExp(`^fuse_connection:\\s*${minor}$`, "m"))[0] ?? serverByLock(source);
+
+/** Who has the image locked and serves with an older kernel, which does not tell of connections. */
+function serverByLock(image: string): Holder | undefined {
+  const stat = statSync(image, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined || !stat.isFile()) return undefined;
+  return holdersOfLine(lockPattern(stat.ino)).find(({ pid }) => servesUntold(pid));
+}
+
+/** /dev/fuse is open, and its table has no number of a connection. */
+function servesUntold(pid: number): boolean {
+  return namesIn(`/proc/${pid}/fd`).some((fd) => {
+    if (linkOf(`/proc/${pid}/fd/${fd}`) !== FUSE_DEVICE) return false;
+    return !/^fuse_connection:/m.test(textOf(`/proc/${pid}/fdinfo/${fd}`));
+  });
+}
+
+/**
+ * What the table of a descriptor that holds an flock has, of the file with this inode number:
+ * "lock: 1: FLOCK ADVISORY WRITE pid major:minor:inode 0 EOF". The device may go by another number
+ * there than stat(2) gives, so the inode's has to do.
+ */
+export const lockPattern = (ino: bigint): RegExp =>
+  new RegExp(`^lock:.* FLOCK .*:${ino} 0 EOF$`, "m");
 
 /** As "name (pid 12, has /mnt/file open)". */
 function holderInWords({ pid, command, use }: Holder): string {

@@ -65,7 +65,7 @@ export function checkMountPoint(mountPoint: string, directory: string): "free" |
   const mounted = mountAt(directory);
   if (mounted?.type === MOUNT_TYPE) {
     // Nobody serves it: no answer will ever come.
-    if (serverOf(mounted.minor) === undefined && isDead(directory)) return "dead";
+    if (serverOf(mounted) === undefined && isDead(directory)) return "dead";
     throw new Problem(
       `${mountPoint}: ${mounted.source} is mounted there already`,
       `xip umount ${mountPoint} unmounts it`,

@@ -62,9 +62,10 @@ export class MountSandbox extends Sandbox {
 
   override remove(): void {
     for (const child of this.children) child.kill("SIGKILL");
-    for (const { directory, minor } of imageMounts()) {
+    for (const mount of imageMounts()) {
+      const { directory } = mount;
       if (!directory.startsWith(`${this.directory}/`)) continue;
-      const server = serverOf(minor);
+      const server = serverOf(mount);
       if (server !== undefined) process.kill(server.pid, "SIGKILL");
       spawnSync("umount", ["-l", directory]);
     }
