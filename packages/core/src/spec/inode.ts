@@ -86,6 +86,8 @@ export class Inode {
   /** Somebody has seen the times since they last moved: the next change is to be told from it. vfs
    * only. */
   timesSeen = false;
+  /** The vfs has it on its list of inodes whose times may have changed. vfs only. */
+  timesListed = false;
   /** File data: what is mapped, cached, dirty. */
   readonly mapping: Mapping;
 

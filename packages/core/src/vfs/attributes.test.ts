@@ -190,3 +190,19 @@ test("a change of attributes that fails leaves all of them as they were", () => 
   const after = vfs.setattr(ROOT, inode, { mode: 0o600, uid: 1, size: 7, mtime: time });
   expect(after).toMatchObject({ mode: 0o100600, uid: 1, gid: 0, size: 7, mtimeSec: 5 });
 });
+
+test("within one tick of the clock a write leaves the times alone, and nothing to write for them", () => {
+  const { task, time } = setUp();
+  const file = task.open(n("/f"), O_CREAT | O_RDWR);
+  task.write(file, new Uint8Array(8));
+  task.fsync(file);
+  expect(file.inode.timesDirty).toBe(false);
+  task.pwrite(file, new Uint8Array(4), 0, 4, 0);
+  expect(file.inode.timesDirty).toBe(false);
+  time.nsec++;
+  task.pwrite(file, new Uint8Array(4), 0, 4, 0);
+  expect(file.inode.timesDirty).toBe(true);
+  expect(task.fstat(file).mtimeNsec).toBe(time.nsec);
+  task.fsync(file);
+  expect(file.inode.timesDirty).toBe(false);
+});

@@ -91,7 +91,7 @@ export function statOf(sb: Superblock, inode: Inode): Stat {
 
 /** Set times to now, in memory: sync finds them. HOT. */
 function touch(sb: Superblock, inode: Inode, which: number): void {
-  if (!inode.timesDirty) sb.timesDirty.add(inode);
+  if (!inode.timesListed) sb.listTimes(inode);
   inode.touch(which, sb.clock);
 }
 
@@ -110,7 +110,7 @@ export function modified(sb: Superblock, inode: Inode): void {
   const nsec = time.nsec | 0;
   const isNow = inode.mtimeNsec === nsec && inode.mtimeSec === sec;
   if (isNow && inode.ctimeNsec === nsec && inode.ctimeSec === sec) return;
-  if (!inode.timesDirty) sb.timesDirty.add(inode);
+  if (!inode.timesListed) sb.listTimes(inode);
   inode.mtimeSec = sec;
   inode.mtimeNsec = nsec;
   inode.ctimeSec = sec;

@@ -77,3 +77,29 @@ describe("getdents", () => {
     expect(vfs.getattr(vfs.lookup(ROOT, vfs.root, n(".."))).ino).toBe(vfs.root.ino);
   });
 });
+
+describe("list", () => {
+  test("keeps the listing from the second time on, until a name comes or goes", () => {
+    const { task } = setUp(3);
+    const first = task.list(n("/"));
+    expect(first.names).toEqual(["0", "1", "2"]);
+    const kept = task.list(n("/"));
+    expect(kept).not.toBe(first);
+    expect(task.list(n("/"))).toBe(kept);
+    task.mkdir(n("/d"));
+    task.rename(n("/2"), n("/Z"));
+    const { names, texts, types } = task.list(n("/"));
+    expect(names).toEqual(["0", "1", "Z", "d"]);
+    expect(texts).toEqual(names);
+    expect(types).toEqual([8, 8, 8, 4]);
+  });
+
+  test("gives bytes as names and text as texts", () => {
+    const { task } = setUp(0);
+    writeFile(task, "/\xc3\xa9");
+    writeFile(task, "/a");
+    const { names, texts } = task.list(n("/"));
+    expect(names).toEqual(["a", "\xc3\xa9"]);
+    expect(texts).toEqual(["a", "é"]);
+  });
+});

@@ -24,8 +24,10 @@ export function iget(sb: Superblock, ino: Ino): Inode {
 
 /** A personality made a new inode: remember it. */
 export function adopt(sb: Superblock, inode: Inode): void {
-  assert(!sb.icache.has(inode.ino), "a new inode has a number of its own");
+  const { size } = sb.icache;
   sb.icache.set(inode.ino, inode);
+  // Asked by the size, which costs no second search.
+  assert(sb.icache.size === size + 1, "a new inode has a number of its own");
 }
 
 /** Give a reference back. The last one of a file without a name frees the file. */
@@ -47,7 +49,7 @@ function evict(sb: Superblock, inode: Inode): void {
   forgetChildren(sb, inode);
   sb.icache.delete(inode.ino);
   sb.paths.forget(inode);
-  sb.timesDirty.delete(inode);
+  if (inode.timesListed) sb.unlistTimes(inode);
   const { parent } = inode;
   inode.parent = null;
   if (isRegular(inode.mode)) sb.files.release(inode, true);
@@ -139,7 +141,7 @@ function drop(sb: Superblock, inode: Inode): void {
   assert(inode.references === 0, "an inode in use is not dropped");
   assert(inode.nlink > 0, "a file without a name is evicted, not dropped");
   if (inode.timesDirty && !sb.readOnly) sb.fs.updateInode(inode);
-  sb.timesDirty.delete(inode);
+  if (inode.timesListed) sb.unlistTimes(inode);
   sb.icache.delete(inode.ino);
   sb.paths.forget(inode);
   if (isRegular(inode.mode)) sb.files.release(inode, false);

@@ -439,7 +439,7 @@ export function syncNames(sb: Superblock, directory: Inode): void {
 
 function persistTimes(sb: Superblock, inode: Inode): void {
   if (inode.timesDirty) sb.fs.updateInode(inode);
-  sb.timesDirty.delete(inode);
+  if (inode.timesListed) sb.unlistTimes(inode);
 }
 
 /** Everything that was written so far becomes durable. @throws FsError EROFS after corruption, EIO */

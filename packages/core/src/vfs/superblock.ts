@@ -105,6 +105,17 @@ export class Superblock {
     if (this.keepsReserve) this.fs.privileged = credentials.uid === 0;
   }
 
+  /** Sync is to look at the times of the inode. The flag saves what a set of objects costs. */
+  listTimes(inode: Inode): void {
+    inode.timesListed = true;
+    this.timesDirty.add(inode);
+  }
+
+  unlistTimes(inode: Inode): void {
+    inode.timesListed = false;
+    this.timesDirty.delete(inode);
+  }
+
   /** @throws FsError EROFS on a mount that must not change. */
   requireWritable(): void {
     if (this.readOnly) throw new FsError("EROFS", this.corruption?.message);
