@@ -107,8 +107,10 @@ function message(
 
 export class TestKernel implements Channel {
   readonly connection: Connection;
-  /** Everything that was sent and not asked for yet. */
+  /** Answers that were sent and not looked at yet. */
   readonly sent: Uint8Array[] = [];
+  /** What was told without being asked. */
+  readonly notifications: DataView[] = [];
   private readonly queue: Uint8Array[] = [];
   private unique = 2;
 
@@ -124,7 +126,10 @@ export class TestKernel implements Channel {
   }
 
   send(parts: readonly Uint8Array[]): boolean {
-    this.sent.push(concat(parts));
+    const whole = concat(parts);
+    const view = new DataView(whole.buffer);
+    if (OUT_HEADER.uniqueLow.get(view, 0) === 0) this.notifications.push(view);
+    else this.sent.push(whole);
     return true;
   }
 
