@@ -1,5 +1,5 @@
 /**
- * For tests: `node names-script.ts DIRECTORY` does what programs do with names, attributes, lists and
+ * For tests: `node testing-names.ts DIRECTORY` does what programs do with names, attributes, lists and
  * attributes of their own, and says of each step what came of it, one line each: the same lines on
  * every file system that is one. Needs root, as it takes on other users.
  */
