@@ -6,8 +6,8 @@
 import * as realFs from "node:fs";
 import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { MISSING_PROBES, OPTION_PROBES, POSITION_PROBES } from "./argument-probes.ts";
-import { compare, type Comparison, sample } from "./compare.ts";
+import { MISSING_PROBES, OPTION_PROBES, POSITION_PROBES } from "./testing/argument-probes.ts";
+import { compare, type Comparison, sample } from "./testing/compare.ts";
 import {
   CHANGING_PROBES,
   LOOKING_PROBES,
@@ -15,10 +15,10 @@ import {
   PAIR_PROBES,
   PAIR_TYPE_PROBES,
   TYPE_PROBES,
-} from "./path-probes.ts";
-import { type Form, Forms, type Probe } from "./run-probe.ts";
-import type { World } from "./world.ts";
-import { makePair, type Pair, PERSONALITIES } from "./worlds.ts";
+} from "./testing/path-probes.ts";
+import { type Form, Forms, type Probe } from "./testing/run-probe.ts";
+import type { World } from "./testing/world.ts";
+import { makePair, type Pair, PERSONALITIES } from "./testing/worlds.ts";
 
 const ALL = process.env["XIPLAB_DIFFERENTIAL"] === "all";
 /** One of how many probes runs: the forms are derived from one another, the designs are below. */

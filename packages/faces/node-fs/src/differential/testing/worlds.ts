@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { type Clock, mkfs, mount, type Personality, Pmem, type Vfs } from "@xiplab/core";
 import { ext4 } from "@xiplab/ext4";
 import { plain } from "@xiplab/plain";
-import { createFs } from "../index.ts";
+import { createFs } from "../../index.ts";
 import type { Fs, World } from "./world.ts";
 
 /** XFS joins here. */

@@ -2,7 +2,7 @@
 import { type Form, Forms, type Probe, runProbe } from "./run-probe.ts";
 import { describeTree, makeFixture, type Place, type World } from "./world.ts";
 
-export interface Difference {
+interface Difference {
   readonly probe: string;
   readonly expected: string;
   readonly found: string;
