@@ -8,8 +8,8 @@ import { type Mounted, isFull, onMount, TEST_LIMITS, testDesigns } from "../harn
 import { Random } from "../harness/random.ts";
 
 const SEED = 20_131_206;
-const COMMITS = isFull ? 3000 : 120;
-const FILES = isFull ? 2000 : 240;
+const COMMITS = isFull ? 3000 : 80;
+const FILES = isFull ? 2000 : 160;
 const COMMITS_BEFORE_KILL = isFull ? 200 : 12;
 const IDENTITY = "Xip Lab <xip@example.org>";
 const ENV = {

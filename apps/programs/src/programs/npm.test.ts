@@ -1,7 +1,7 @@
 /**
- * npm: some two hundred packages from the registry that npm is configured with, and their programs run
- * from the mount, which takes require(), symbolic links in .bin, and thousands of small files. Then all
- * of it once more from npm's cache, which is on the mount too.
+ * npm: dozens of packages from the registry that npm is configured with, and their programs run from
+ * the mount, which takes require(), symbolic links in .bin, and many small files. Then all of it once
+ * more from npm's cache, which is on the mount too.
  */
 import fs from "node:fs";
 import { expect, test } from "vitest";
@@ -11,8 +11,8 @@ import { isFull, type Mounted, onMount, TEST_LIMITS, testDesigns } from "../harn
 /** Fixed, so that the test is the same next year. */
 const DEPENDENCIES: Record<string, string> = {
   express: "4.21.2",
-  eslint: "9.17.0",
-  ...(isFull ? { webpack: "5.97.1", typescript: "5.7.2", jest: "29.7.0" } : {}),
+  terser: "5.37.0",
+  ...(isFull ? { eslint: "9.17.0", webpack: "5.97.1", typescript: "5.7.2" } : {}),
 };
 
 const SERVER_TEST = `
@@ -29,7 +29,6 @@ test("express serves a file of the mount", async () => {
   server.close();
 });
 `;
-const ESLINT_CONFIG = `module.exports = [{ rules: { "no-debugger": "error" } }];\n`;
 
 test.for(testDesigns)("npm install on $name", TEST_LIMITS, async (design, { skip }) => {
   await onMount(design, { needs: ["npm", "node"], skip }, async (mounted) => {
@@ -37,7 +36,7 @@ test.for(testDesigns)("npm install on $name", TEST_LIMITS, async (design, { skip
       name: "project",
       version: "1.0.0",
       dependencies: DEPENDENCIES,
-      scripts: { test: "eslint . && node --test server.test.js" },
+      scripts: { test: "terser hello.js -o out.js && node --test server.test.js" },
     };
     fs.mkdirSync(mounted.path("project"));
     const put = (name: string, text: string): void =>
@@ -45,17 +44,16 @@ test.for(testDesigns)("npm install on $name", TEST_LIMITS, async (design, { skip
     put("package.json", JSON.stringify(description));
     put("hello.txt", "hello\n");
     put("server.test.js", SERVER_TEST);
-    put("eslint.config.js", ESLINT_CONFIG);
+    put("hello.js", "function hello(name) {\n  return name;\n}\n");
     await npm(mounted, "install", "--ignore-scripts");
     await npm(mounted, "ls", "--all");
     const installed = contents(mounted);
     expect(await npm(mounted, "test")).toMatch(/pass 1/);
 
-    await npm(mounted, "ci", "--offline", "--ignore-scripts");
+    await npm(mounted, "ci", "--prefer-offline", "--ignore-scripts");
     expect(contents(mounted)).toBe(installed);
-    put("wrong.js", "debugger;\n");
-    await expect(npm(mounted, "test")).rejects.toThrow("Unexpected 'debugger' statement");
-    await npm(mounted, "cache", "verify");
+    expect(await npm(mounted, "test")).toMatch(/pass 1/);
+    expect(await mounted.shell("cat project/out.js")).toBe("function hello(name){return name}");
   });
 });
 

@@ -54,9 +54,12 @@ for (const mode of ["wal", "delete"]) {
   });
 }
 
-/** What the sqlite3 shell prints. It asks for locks for a minute. */
+/** It asks for locks for a minute, and tells of the system call behind an error. */
+const SQLITE3 = ["sqlite3", "-batch", "-bail", "-cmd", ".timeout 60000", "-cmd", ".log stderr"];
+
+/** What the sqlite3 shell prints. */
 const sql = (mounted: Mounted, input: string): Promise<string> =>
-  mounted.run("sqlite3", ["-batch", "-bail", "-cmd", ".timeout 60000", "base"], { input });
+  mounted.run("sqlite3", [...SQLITE3.slice(1), "base"], { input });
 
 /** Transactions `first` to `last`, each acknowledged with a line when its COMMIT is through. */
 function write(mounted: Mounted, first: number, last: number): Running {
@@ -74,8 +77,7 @@ function write(mounted: Mounted, first: number, last: number): Running {
     );
   }
   // Line by line: sqlite3 keeps what it prints into a pipe to itself.
-  const args = ["-oL", "sqlite3", "-batch", "-bail", "-cmd", ".timeout 60000", "base"];
-  return mounted.start("stdbuf", args, { input: lines.join("\n") });
+  return mounted.start("stdbuf", ["-oL", ...SQLITE3, "base"], { input: lines.join("\n") });
 }
 
 const acknowledged = (output: string): number => output.match(/^ack\|\d+$/gm)?.length ?? 0;
