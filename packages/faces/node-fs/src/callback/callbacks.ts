@@ -6,15 +6,18 @@
  * nothing but `null` is passed where there is no result.
  */
 import type * as NodeFs from "node:fs";
+import { modeOf, requireInteger } from "../sync/arguments.ts";
+import { openFlagsOf } from "../sync/open-flags.ts";
+import { textPath } from "../tree/context.ts";
 import { requireFunction, requireSignal } from "./arguments.ts";
 import { abortError } from "./abort.ts";
 import type { AsyncPlatform } from "./platform.ts";
 import { isRefusal, Schedule } from "./schedule.ts";
 import type { SyncFs } from "./sync-fs.ts";
-import { readInto, readTransfer, type Transfer, writeTransfer } from "./transfers.ts";
+import { readInto, readTransfer, requireView, type Transfer, writeTransfer } from "./transfers.ts";
 
 /** The names that are made here. */
-export type CallbackName = Exclude<keyof typeof REQUIRED, never> | SpecialName;
+type CallbackName = keyof typeof REQUIRED | SpecialName;
 type SpecialName = "close" | "exists" | "read" | "readv" | "realpath" | "write" | "writev";
 export type CallbackFs = Pick<typeof NodeFs, CallbackName>;
 
@@ -91,6 +94,38 @@ export function synchronous(sync: SyncFs, name: string): (values: unknown[]) => 
   };
 }
 
+type Check = (platform: AsyncPlatform, values: unknown[]) => void;
+const checkIds: Check = (platform, [, uid, gid]) => {
+  requireInteger(platform, uid, "uid", -1, UINT32_MAX);
+  requireInteger(platform, gid, "gid", -1, UINT32_MAX);
+};
+const checkLength: Check = (platform, [, length]) => {
+  if (length !== undefined) requireInteger(platform, length, "len");
+};
+const INT32_MAX = 0x7fffffff;
+const UINT32_MAX = 0xffffffff;
+
+/** What Node checks before it misses the callback. */
+const CHECKED_FIRST: Readonly<Record<string, Check>> = {
+  access: (platform, [path]) => void textPath(platform, path),
+  chmod: (platform, [path, mode]) => {
+    textPath(platform, path);
+    modeOf(platform, mode, "mode");
+  },
+  copyFile: (platform, [source, target]) => {
+    textPath(platform, source, "src");
+    textPath(platform, target, "dest");
+  },
+  fchmod: (platform, [, mode]) => void modeOf(platform, mode, "mode"),
+  fchown: checkIds,
+  ftruncate: checkLength,
+  open: (platform, [path, flags]) => {
+    openFlagsOf(platform, flags);
+    textPath(platform, path);
+  },
+  truncate: checkLength,
+};
+
 function callBack(
   schedule: Schedule,
   work: (values: unknown[]) => unknown,
@@ -101,6 +136,7 @@ function callBack(
   const at = values.findIndex((value, index) => index >= required && typeof value === "function");
   const last = values.length > required ? values[values.length - 1] : undefined;
   const callback = at < 0 ? last : values[at];
+  if (typeof callback !== "function") CHECKED_FIRST[name]?.(schedule.platform, values);
   requireFunction(schedule.platform, callback, "cb");
   const given = values.slice(0, at);
   if (ABORTABLE.includes(name) && hasSignal(given[required])) {
@@ -203,6 +239,7 @@ function transfers(sync: SyncFs, schedule: Schedule) {
   const single = (name: "read" | "write", count: string, parse: typeof readCall) => {
     const work = synchronous(sync, name);
     const form = named(name, (...values: unknown[]): void => {
+      requireInteger(schedule.platform, values[0], "fd", 0, INT32_MAX);
       const { buffer, callback, given } = parse(schedule.platform, values);
       requireFunction(schedule.platform, callback, "cb");
       transfer(schedule, () => work([values[0], ...given]), buffer, callback);
@@ -212,6 +249,7 @@ function transfers(sync: SyncFs, schedule: Schedule) {
   const several = (name: "readv" | "writev", names: readonly string[]) => {
     const work = synchronous(sync, name);
     const form = named(name, (fd: unknown, buffers: unknown, ...rest: unknown[]): void => {
+      requireInteger(schedule.platform, fd, "fd", 0, INT32_MAX);
       const callback = rest[1] ? rest[1] : rest[0];
       requireFunction(schedule.platform, callback, "cb");
       const position = typeof rest[0] === "number" ? rest[0] : null;
@@ -241,16 +279,17 @@ function readCall(platform: AsyncPlatform, values: unknown[]): TransferCall {
   if (values.length > 4) {
     // Here a length that is missing means nothing, where everywhere else it means everything.
     const [, buffer, offset, length, position, callback] = values;
+    requireView(platform, buffer);
     return {
       ...readTransfer(platform, [buffer, offset ?? 0, Number(length) | 0, position]),
       callback,
     };
   }
   const callback = values[Math.max(values.length, 2) - 1];
-  if (values.length === 4) return { ...readInto(platform, second, third ?? {}), callback };
+  if (values.length === 4) return { ...readInto(platform, second, third ?? {}, false), callback };
   const isView = values.length === 3 && ArrayBuffer.isView(second);
   const options = values.length === 3 && !isView ? second : undefined;
-  return { ...readInto(platform, isView ? second : undefined, options), callback };
+  return { ...readInto(platform, isView ? second : undefined, options, false), callback };
 }
 
 /** As `writeTransfer`; the callback is the first function. */

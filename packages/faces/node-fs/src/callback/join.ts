@@ -9,6 +9,7 @@ import { createWatch, type WatchFs } from "../watch/watch.ts";
 import { constants } from "../constants.ts";
 import type { AsyncPlatform } from "./platform.ts";
 import type { PrimitiveFs, SyncFs } from "./sync-fs.ts";
+import { toUnixTimestamp } from "./unix-timestamp.ts";
 
 export interface DerivedOptions {
   readonly platform: AsyncPlatform;
@@ -39,6 +40,7 @@ export function derive(primitives: PrimitiveFs, options: DerivedOptions): Derive
   // Node has the names on every system, and nothing behind them where links have no modes.
   const absent = { lchmod: undefined, lchmodSync: undefined };
   const fs: Record<string, unknown> = { ...sync, ...tree.callbacks, ...absent, constants };
+  fs["_toUnixTimestamp"] = (time: unknown, name?: string) => toUnixTimestamp(platform, time, name);
   let ofHandles: HandleStreams | null = null;
   if (streamClasses !== null) {
     const streams = createStreams(streamClasses, () => fs);

@@ -18,24 +18,44 @@ const BUFFER_SIZE = 16384;
 /** `buffer, offset, length, position`, or `buffer, {offset, length, position}`, or `{buffer, …}`. */
 export function readTransfer(platform: AsyncPlatform, values: readonly unknown[]): Transfer {
   const [first, second, third, fourth] = values;
-  if (!ArrayBuffer.isView(first)) return readInto(platform, undefined, first);
-  if (typeof second === "object" && second !== null) return readInto(platform, first, second);
-  const length = third ?? first.byteLength - Number(second ?? 0);
+  if (!ArrayBuffer.isView(first)) return readInto(platform, undefined, first, true);
+  if (typeof second === "object" && second !== null) return readInto(platform, first, second, true);
+  const length = third ?? first.byteLength - numberOf(second);
   return { buffer: first, given: [first, second ?? 0, Number(length) | 0, fourth ?? null] };
 }
 
-/** What is absent in `options` is the whole buffer, at the position of the file. */
-export function readInto(platform: AsyncPlatform, given: unknown, options: unknown): Transfer {
+/**
+ * What is absent in `options` is the whole buffer, at the position of the file. A length of null is
+ * the whole buffer to a FileHandle, and nothing to fs.read: `isNullAll`.
+ */
+export function readInto(
+  platform: AsyncPlatform,
+  given: unknown,
+  options: unknown,
+  isNullAll: boolean,
+): Transfer {
   if (options !== undefined && options !== null) requireObject(platform, options, "options");
   const { buffer: own, offset, length, position } = (options ?? {}) as Record<string, unknown>;
-  const buffer = given ?? own ?? platform.wrap(new Uint8Array(BUFFER_SIZE));
-  if (!ArrayBuffer.isView(buffer)) {
-    const expected = "an instance of Buffer, TypedArray, or DataView";
-    throw invalidType(platform, "buffer", expected, buffer);
-  }
-  const bytes = length === undefined ? buffer.byteLength - Number(offset ?? 0) : length;
-  return { buffer, given: [buffer, offset ?? 0, Number(bytes) | 0, position ?? null] };
+  const ready = given === undefined ? own : given;
+  const buffer = ready === undefined ? platform.wrap(new Uint8Array(BUFFER_SIZE)) : ready;
+  requireView(platform, buffer);
+  const isAll = length === undefined || (isNullAll && length === null);
+  const bytes = isAll ? buffer.byteLength - numberOf(offset) : Number(length);
+  return { buffer, given: [buffer, offset ?? 0, bytes | 0, position ?? null] };
 }
+
+/** @throws TypeError ERR_INVALID_ARG_TYPE */
+export function requireView(
+  platform: AsyncPlatform,
+  buffer: unknown,
+): asserts buffer is ArrayBufferView {
+  if (ArrayBuffer.isView(buffer)) return;
+  const expected = "an instance of Buffer, TypedArray, or DataView";
+  throw invalidType(platform, "buffer", expected, buffer);
+}
+
+/** Of what is no number, for the synchronous form to refuse. */
+const numberOf = (value: unknown): number => (typeof value === "number" ? value : 0);
 
 /** `buffer, offset, length, position`, or `buffer, {…}`, or `text, position, encoding`. */
 export function writeTransfer(values: readonly unknown[]): Transfer {
@@ -46,7 +66,7 @@ export function writeTransfer(values: readonly unknown[]): Transfer {
   }
   // Also where it is null: Node then forgets what comes after it.
   if (typeof first === "object") return { buffer, given: [buffer, first ?? {}] };
-  const length = typeof second === "number" ? second : buffer.byteLength - Number(first ?? 0);
+  const length = typeof second === "number" ? second : buffer.byteLength - numberOf(first);
   const position = typeof third === "number" ? third : null;
   return { buffer, given: [buffer, first ?? 0, length, position] };
 }

@@ -20,6 +20,7 @@ export async function writePieces(
   throwIfAborted(options.signal);
   // What is there at once would be written before anybody could abort it.
   if (options.signal) await schedule.turn();
+  throwIfAborted(options.signal);
   for await (const piece of pieces) {
     throwIfAborted(options.signal);
     const encoding = options.encoding ?? "utf8";

@@ -7,6 +7,7 @@ import type { EventEmitter } from "node:events";
 import type * as NodeFs from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { createInterface } from "node:readline";
+import { methodNotImplemented } from "../callback/coded-error.ts";
 import { handleStateOf, requireHandle } from "../promises/handle-state.ts";
 import type { HandleStreams } from "./handle-streams.ts";
 
@@ -37,10 +38,13 @@ export function createStreams(
 ): { readonly functions: StreamFs; readonly ofHandles: HandleStreams } {
   const ReadStream = streamClass(classes.ReadStream, "ReadStream", fs);
   const WriteStream = streamClass(classes.WriteStream, "WriteStream", fs);
-  const createReadStream = (path: unknown, options?: unknown): unknown =>
-    new ReadStream(path, options as Options);
-  const createWriteStream = (path: unknown, options?: unknown): unknown =>
-    new WriteStream(path, options as Options);
+  // Functions, for programs call them with `new`, too.
+  function createReadStream(path: unknown, options?: unknown): unknown {
+    return new ReadStream(path, options as Options);
+  }
+  function createWriteStream(path: unknown, options?: unknown): unknown {
+    return new WriteStream(path, options as Options);
+  }
   const ofHandles: HandleStreams = {
     createReadStream: (handle, options) =>
       new ReadStream(undefined, { ...options, fd: handle }) as NodeFs.ReadStream,
@@ -63,19 +67,22 @@ export function createStreams(
   return { functions: functions as unknown as StreamFs, ofHandles };
 }
 
-/** Node's class with our functions; as Node's it can be called without `new`. */
+/**
+ * Node's class with our functions. As Node's it is a function: it can be called without `new`, and on
+ * an object of a class that inherits from it in the old way.
+ */
 function streamClass(base: unknown, name: string, fs: () => object): StreamClass {
-  const parent = base as StreamClass;
-  const Stream = function Stream(path: unknown, given: unknown): unknown {
-    const target = (new.target ?? Stream) as unknown as StreamClass;
-    const isRefused = typeof given !== "object" && typeof given !== "string" && !!given;
-    if (isRefused && typeof given !== "function") return Reflect.construct(parent, [path, given]);
+  const parent = base as StreamClass & ((...values: unknown[]) => unknown);
+  function Stream(this: unknown, path: unknown, given: unknown): unknown {
+    if (!(this instanceof Stream)) return Reflect.construct(Stream, [path, given]) as unknown;
+    const isRefused = given !== null && !["function", "object", "string"].includes(typeof given);
+    if (isRefused && given !== undefined) return Reflect.apply(parent, this, [path, given]);
     const options = optionsOf(given);
     if (handleStateOf(options.fd) !== undefined) {
-      return streamOfHandle(parent, target, options.fd as FileHandle, options);
+      return initOfHandle(parent, this as NodeFs.ReadStream, options.fd as FileHandle, options);
     }
-    return Reflect.construct(parent, [path, withFs(options, options.fs ?? fs())], target);
-  };
+    return Reflect.apply(parent, this, [path, withFs(options, options.fs ?? fs())]);
+  }
   Object.setPrototypeOf(Stream, parent);
   Stream.prototype = Object.create(parent.prototype as object, {
     constructor: { value: Stream, writable: true, configurable: true },
@@ -88,29 +95,30 @@ function optionsOf(given: unknown): Options {
   return typeof given === "object" && given !== null ? (given as Options) : {};
 }
 
-/** Options may be inherited, which a spread would lose. */
-function withFs(options: Options, fs: unknown, more: Partial<Options> = {}): Options {
-  return Object.assign(Object.create(options) as Options, { fs, ...more });
+/** Options may be inherited, which a spread would lose, and are not touched. */
+function withFs(options: Options, fs: unknown, fd?: number): Options {
+  const own = (value: unknown): PropertyDescriptor => ({ value, enumerable: true, writable: true });
+  const more = fd === undefined ? {} : { fd: own(fd) };
+  return Object.create(options, { fs: own(fs), ...more }) as Options;
 }
 
 /** A stream on a handle works through it, holds a reference to it, and ends when it is closed. */
-function streamOfHandle(
-  base: StreamClass,
-  target: StreamClass,
+function initOfHandle(
+  base: (...values: unknown[]) => unknown,
+  stream: NodeFs.ReadStream,
   handle: FileHandle,
   options: Options,
-): unknown {
-  if (options.fs) {
-    const message = "The FileHandle with fs method is not implemented";
-    throw Object.assign(new Error(message), { code: "ERR_METHOD_NOT_IMPLEMENTED" });
-  }
+): void {
+  if (options.fs) throw methodNotImplemented("FileHandle with fs");
   const state = requireHandle(handle);
-  const own = withFs(options, functionsOf(handle), { fd: handle.fd });
-  const stream = Reflect.construct(base, [undefined, own], target) as NodeFs.ReadStream;
   state.retain();
-  const emitter = handle as unknown as EventEmitter;
-  emitter.on("close", () => stream.close());
-  return stream;
+  try {
+    Reflect.apply(base, stream, [undefined, withFs(options, functionsOf(handle), handle.fd)]);
+  } catch (error) {
+    state.release();
+    throw error;
+  }
+  (handle as unknown as EventEmitter).on("close", () => stream.close());
 }
 
 type Told = (error: unknown, ...results: unknown[]) => void;

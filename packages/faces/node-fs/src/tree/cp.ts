@@ -11,9 +11,9 @@ import { hasCode, resolve, textPath, type TreeContext } from "./context.ts";
 import { existsError, invalid, refuse, specialFile } from "./cp-errors.ts";
 import { PAUSE, type Steps } from "./steps.ts";
 
-export type Filter = (source: string, target: string) => unknown;
+type Filter = (source: string, target: string) => unknown;
 
-export interface CpOptions {
+interface CpOptions {
   readonly dereference: boolean;
   readonly errorOnExist: boolean;
   readonly filter: Filter | undefined;
@@ -42,7 +42,7 @@ const FLAGS = [
 const COPYFILE_ALL = 7;
 
 /** @throws TypeError, RangeError for wrong options */
-export function cpOptions({ schedule }: TreeContext, given: unknown): CpOptions {
+function cpOptions({ schedule }: TreeContext, given: unknown): CpOptions {
   const { platform } = schedule;
   const defaults: CpOptions = {
     dereference: false,

@@ -2,7 +2,7 @@
 export { resolvePath } from "../sync/paths.ts";
 
 /** Without ".", doubled slashes and ".." that can be taken off; a slash at the end stays. */
-export function normalizePath(path: string): string {
+function normalizePath(path: string): string {
   const isAbsolute = path.startsWith("/");
   const parts: string[] = [];
   for (const part of path.split("/")) {

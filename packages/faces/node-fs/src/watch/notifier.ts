@@ -44,6 +44,8 @@ export interface Watch {
   readonly ino: Ino;
   /** `name`: in the watched directory; null for what happened to the watched file itself. */
   readonly told: (event: WatchEvent, name: Name | null) => void;
+  /** Nobody wants to hear what is still queued. */
+  isClosed: boolean;
 }
 
 interface Queued {
@@ -69,7 +71,7 @@ export class Notifier {
 
   /** @throws FsError ESTALE, EIO */
   add(ino: Ino, told: Watch["told"]): Watch {
-    const watch = { ino, told };
+    const watch: Watch = { ino, told, isClosed: false };
     const others = this.watches.get(ino);
     if (others === undefined) {
       this.readNames(ino);
@@ -80,6 +82,7 @@ export class Notifier {
   }
 
   remove(watch: Watch): void {
+    watch.isClosed = true;
     const others = this.watches.get(watch.ino);
     if (others?.delete(watch) !== true || others.size > 0) return;
     this.forget(watch.ino);
@@ -197,7 +200,9 @@ export class Notifier {
     const event = this.queue.shift();
     if (event === undefined) return;
     const kind = (event.mask & ~(IN_ATTRIB | IN_MODIFY)) !== 0 ? "rename" : "change";
-    for (const watch of event.watches) watch.told(kind, event.name);
+    for (const watch of event.watches) {
+      if (!watch.isClosed) watch.told(kind, event.name);
+    }
   }
 }
 
