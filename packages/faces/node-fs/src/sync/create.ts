@@ -25,7 +25,7 @@ export interface SyncOptions {
 /** What `createSync` makes: a part of node:fs, with the types of Node's own. */
 export type SyncFs = Pick<typeof import("node:fs"), (typeof SyncNames)[number]>;
 
-export const SyncNames = [
+const SyncNames = [
   "accessSync",
   "appendFileSync",
   "chmodSync",

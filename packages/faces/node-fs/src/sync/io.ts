@@ -26,7 +26,7 @@ export function openSync(host: Host, path: unknown, flags: unknown, mode: unknow
 }
 
 /** Open with arguments that were checked. */
-export function openDescriptor(host: Host, path: unknown, flags: number, mode: number): number {
+function openDescriptor(host: Host, path: unknown, flags: number, mode: number): number {
   const { descriptors, task } = host;
   const name = nameOf(host, path);
   try {
@@ -91,7 +91,7 @@ export function readSync(
 }
 
 /** Read into a range that was checked; `pos` may be HERE. HOT. */
-export function readInto(
+function readInto(
   host: Host,
   fd: unknown,
   target: Uint8Array,
@@ -180,7 +180,7 @@ function textBytes(host: Host, text: unknown, encoding: unknown): Uint8Array {
 }
 
 /** Write a range that was checked; `pos` may be HERE. HOT. */
-export function writeFrom(
+function writeFrom(
   host: Host,
   fd: unknown,
   source: Uint8Array,
