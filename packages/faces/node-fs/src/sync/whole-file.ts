@@ -177,7 +177,7 @@ export function appendFileSync(host: Host, path: unknown, data: unknown, given: 
 export function truncateSync(host: Host, path: unknown, length: unknown): void {
   const fd = openSync(host, path, "r+", undefined);
   try {
-    ftruncateSync(host, fd, length ?? 0);
+    ftruncateSync(host, fd, length);
   } finally {
     closeSync(host, fd);
   }
