@@ -125,7 +125,9 @@ test("sizes and offsets are those of linux/fuse.h", ({ skip }) => {
   const options = { cwd: folder, encoding: "utf8" } as const;
   const compiled = spawnSync("gcc", ["-o", "layout", "layout.c"], options);
   expect([compiled.status, compiled.stderr]).toEqual([0, ""]);
-  const theirs = spawnSync("./layout", options).stdout.trim().split("\n");
+  const theirs = spawnSync(path.join(folder, "layout"), { encoding: "utf8" })
+    .stdout.trim()
+    .split("\n");
   const ours = PAIRS.flatMap(([structure, name, fields]) => {
     const places = new Map(layoutOf(structure).fields);
     return [
