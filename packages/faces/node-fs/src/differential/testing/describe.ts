@@ -62,7 +62,9 @@ function describeError(fs: Fs, error: Error, depth: number): string {
   });
   const cause = error.cause === undefined ? "" : ` cause=${describe(fs, error.cause, depth + 1)}`;
   const message = maskTemporary(error.message);
-  return `${classOf(error)}(${shown.join(" ")} keys=${keys}${cause}) ${message}`;
+  // Node's own SystemErrors have a class without a name of its own.
+  const kind = classOf(error) === "NodeError" ? error.name : classOf(error);
+  return `${kind}(${shown.join(" ")} keys=${keys}${cause}) ${message}`;
 }
 
 const isStats = (value: object): value is Loose => /^(BigInt)?Stats$/.test(classOf(value));
