@@ -4,6 +4,7 @@
  * mkfs → mount → the program → look at everything → unmount → our check, the field's fsck, and the
  * kernel's mount, which has to see the same. Whatever fails, nothing stays mounted and no process runs.
  */
+import { type ChildProcess, spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -35,6 +36,15 @@ export interface MountOptions {
   readonly sizeBytes?: number;
 }
 
+/** In the environment of every process of a test: the folder of the test. */
+const MARK = "XIPLAB_PROGRAMS_FOLDER";
+
+/** What the watchdog does when its input ends, because the test died: `$1` is the folder. */
+const CLEAN_UP = `cat > /dev/null
+grep -lsF "${MARK}=$1" /proc/[0-9]*/environ | cut -d / -f 3 | xargs -r kill -9
+umount -l "$1/mnt"
+rm -rf "$1"`;
+
 /** One image, its mount, and what runs on it. */
 export class Mounted {
   readonly design: Design;
@@ -44,11 +54,18 @@ export class Mounted {
   /** A directory of the host beside it, for whatever is not to be on the mount. */
   readonly scratch: string;
   private readonly server: Server;
+  /** By which the watchdog knows whose processes are ours. */
+  private readonly environment: Readonly<Record<string, string>>;
+  private readonly watchdog: ChildProcess;
   private readonly processes: Running[] = [];
 
-  constructor(design: Design, server: Server, folder: string) {
+  constructor(design: Design, folder: string) {
     this.design = design;
-    this.server = server;
+    this.environment = { [MARK]: folder };
+    this.server = isKernelServer
+      ? new KernelServer(design.kernelType!)
+      : new XipServer(design, this.environment);
+    this.watchdog = startWatchdog(folder);
     this.image = path.join(folder, "image");
     this.directory = path.join(folder, "mnt");
     this.scratch = path.join(folder, "scratch");
@@ -69,7 +86,8 @@ export class Mounted {
 
   /** Start a program on the mount. It ends with the test at the latest. */
   start(program: string, args: readonly string[], options: RunOptions = {}): Running {
-    const running = new Running(program, args, { cwd: this.directory, ...options });
+    const env = { ...options.env, ...this.environment };
+    const running = new Running(program, args, { cwd: this.directory, ...options, env });
     this.processes.push(running);
     return running;
   }
@@ -101,11 +119,22 @@ export class Mounted {
     for (const running of this.processes) if (running.isRunning) running.killGroup();
     await Promise.all(this.processes.map((running) => running.ended.catch(() => null)));
     await this.server.release();
+    this.watchdog.kill();
   }
 
   said(): string {
     return this.server.said();
   }
+}
+
+/** Somebody has to clean up where the test itself is killed: Ctrl-C, a time limit around everything. */
+function startWatchdog(folder: string): ChildProcess {
+  const watchdog = spawn("sh", ["-c", CLEAN_UP, "watchdog", folder], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  watchdog.unref();
+  return watchdog;
 }
 
 /**
@@ -127,8 +156,7 @@ export async function onMount(
   const folder = fs.mkdtempSync(path.join(base, "xiplab-programs-"));
   // Servers of databases run as somebody else.
   fs.chmodSync(folder, 0o755);
-  const server = isKernelServer ? new KernelServer(design.kernelType!) : new XipServer(design);
-  const mounted = new Mounted(design, server, folder);
+  const mounted = new Mounted(design, folder);
   try {
     const size = String(options.sizeBytes ?? design.sizeBytes);
     await xip(["mkfs", design.name, mounted.image, "--size", size, ...design.mkfs]);

@@ -42,12 +42,15 @@ const UNMOUNT_MS = 60_000;
 
 export class XipServer implements Server {
   private readonly design: Design;
+  private readonly env: Readonly<Record<string, string>>;
   private process: Running | null = null;
   private directory = "";
   private output = "";
 
-  constructor(design: Design) {
+  /** `env` is its environment, on top of ours. */
+  constructor(design: Design, env: Readonly<Record<string, string>>) {
     this.design = design;
+    this.env = env;
   }
 
   get pid(): number {
@@ -59,7 +62,7 @@ export class XipServer implements Server {
     this.directory = directory;
     const args = ["mount", "-f", "--stats", "--json", "-t", this.design.name, image, directory];
     // The server has no time limit: the tests have.
-    this.process = startXip(args, { timeoutMs: 2 ** 31 - 1 });
+    this.process = startXip(args, { env: this.env, timeoutMs: 2 ** 31 - 1 });
     const timer = setTimeout(() => this.process?.kill(), MOUNT_MS);
     try {
       await this.process.until((output) => output.includes("mounted"));

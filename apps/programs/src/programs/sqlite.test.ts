@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { isFull, type Mounted, onMount, TEST_LIMITS, testDesigns } from "../harness/on-mount.ts";
 import type { Running } from "../harness/running.ts";
 
-const TRANSACTIONS = isFull ? 2000 : 40;
+const TRANSACTIONS = isFull ? 2000 : 24;
 const ROWS = 5;
 /** More than anybody waits for: the client is to be killed. */
 const ENDLESS = isFull ? 50_000 : 5000;
