@@ -6,8 +6,8 @@
  *   removeName   the entry before takes the bytes
  *   listNames    list.ts
  *
- * Nothing but hints is kept in memory of a directory; all of them are wrong at no cost. Changes are
- * inside handles of the caller, which also sets times and link counts.
+ * Of a directory hints are kept in memory, which are wrong at no cost, and what was listed of it
+ * (listings.ts). Changes are inside handles of the caller, which also sets times and link counts.
  */
 import { assert, type Ino, type Name, NO_INO } from "@xiplab/core";
 import { creditsForBlock } from "./file-map.ts";
@@ -17,6 +17,7 @@ import type { Ext4Inode } from "./inode.ts";
 import { isUnlisted, placeEntry, pointEntry, removeEntry } from "./dir/entries.ts";
 import { findName, findRoomFor, inoAtPlace, place } from "./dir/find.ts";
 import { nameKey } from "./dir/key.ts";
+import { forgetListing } from "./dir/listings.ts";
 import { blocksOf, readBlock, verifyDirectory } from "./dir/read.ts";
 import type { Volume } from "./volume.ts";
 
@@ -47,6 +48,7 @@ export function lookupName(volume: Volume, directory: Ext4Inode, name: Name): In
  * @throws FsError ENOSPC: no name changed; CorruptionError
  */
 export function reserveName(volume: Volume, directory: Ext4Inode, name: Name): void {
+  forgetListing(directory.directory);
   findRoomFor(volume, directory, nameKey.set(name));
 }
 
@@ -71,6 +73,7 @@ export function addName(
 
 /** Take a name away that leads to `ino`. Inside a handle. @throws CorruptionError */
 export function removeName(volume: Volume, directory: Ext4Inode, name: Name, ino: number): void {
+  forgetListing(directory.directory);
   requireName(volume, directory, name, ino);
   removeEntry(volume, place.buffer!, place.offset, place.before);
 }
@@ -84,6 +87,7 @@ export function setName(
   ino: number,
   mode: number,
 ): void {
+  forgetListing(directory.directory);
   requireName(volume, directory, name, before);
   pointEntry(volume, place.buffer!, place.offset, ino, typeOf(volume.geometry, mode));
 }

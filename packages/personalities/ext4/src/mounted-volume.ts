@@ -3,6 +3,7 @@ import { type Clock, coarseClock, type FsCounters } from "@xiplab/core";
 import type { MountContext, PmemDevice } from "@xiplab/core";
 import { createBlockAllocator } from "./balloc.ts";
 import { Buffers } from "./buffers.ts";
+import { Listings } from "./dir/listings.ts";
 import type { Geometry } from "./geometry.ts";
 import { GroupTable } from "./groups.ts";
 import { OrlovAllocator } from "./ialloc.ts";
@@ -31,6 +32,7 @@ export class Ext4Volume implements Volume {
   readonly orphans = new Orphans(this);
   readonly records = new StaleRecords(this);
   readonly xattrBlocks = new XattrBlocks();
+  readonly listings = new Listings();
   privileged = true;
 
   /**

@@ -6,6 +6,7 @@ import type { Clock, FsCounters, Name, PmemDevice } from "@xiplab/core";
 import type { InodePreallocation } from "./balloc/preallocation.ts";
 import type { Buffer, Buffers } from "./buffers.ts";
 import type { Geometry } from "./geometry.ts";
+import type { Listings } from "./dir/listings.ts";
 import type { Ext4Inode } from "./inode.ts";
 import type { StaleRecords } from "./inode-io.ts";
 import type { Transactions } from "./journal/transactions.ts";
@@ -27,6 +28,7 @@ export interface Volume {
   readonly orphans: Orphans;
   readonly records: StaleRecords;
   readonly xattrBlocks: XattrBlocks;
+  readonly listings: Listings;
   /** The caller may take blocks that are kept for root. Set by the vfs with each call. */
   privileged: boolean;
 }

@@ -1,5 +1,5 @@
 /** Finding names, and room for names: in linear directories block by block, else by hash. */
-import { assert, corrupt, NO_INO } from "@xiplab/core";
+import { assert, corrupt, type DirBatch, NO_INO } from "@xiplab/core";
 import type { Buffer } from "../buffers.ts";
 import { DIRENT, direntSize } from "../format/dirent.ts";
 import { FL_INDEX } from "../format/inode.ts";
@@ -16,12 +16,16 @@ import { blocksOf, isIndexed, readBlock, whereOf } from "./read.ts";
 import { growIndex, splitLeaf } from "./split.ts";
 import { advance, hashVersionOf, isTrustedIndex, nextHash, probe, treePath } from "./tree.ts";
 
-/** What is kept in memory of a directory that was looked into. Hints alone. */
+/** What is kept in memory of a directory that was looked into: hints, and the listing. */
 export interface DirectoryState {
   /** Block in which a name last found room: linear directories look there first. */
   roomIn: number;
   /** Block in which a name was last found: programs ask in the order of a listing. */
   foundIn: number;
+  /** All names, as they are now; or null. listings.ts */
+  listing: DirBatch | null;
+  /** It was listed since names changed last. */
+  isListed: boolean;
 }
 
 /** Where an entry is, or room for one: filled by the functions below. */
@@ -36,8 +40,8 @@ export interface Place {
 /** One for all calls: what is found is used before anybody looks again. */
 export const place: Place = { buffer: null, offset: 0, before: 0 };
 
-function stateOf(directory: Ext4Inode): DirectoryState {
-  return (directory.directory ??= { roomIn: 0, foundIn: 0 });
+export function stateOf(directory: Ext4Inode): DirectoryState {
+  return (directory.directory ??= { roomIn: 0, foundIn: 0, listing: null, isListed: false });
 }
 
 /** Set `place` to the entry with that name. HOT. @throws CorruptionError; FsError EIO */

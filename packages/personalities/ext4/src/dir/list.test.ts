@@ -64,6 +64,30 @@ describe.each(KINDS)("a %s directory", (_, options) => {
   });
 });
 
+test("a listing that is kept is the same in steps of any size, and goes when a name changes", () => {
+  const fs = openImage(emptyImage(16, { blockSize: "1024" }));
+  const directory = makeDirectory(fs, rootOf(fs), "directory");
+  const file = makeFile(fs, rootOf(fs), "file");
+  const other = makeFile(fs, rootOf(fs), "other");
+  for (let index = 0; index < 300; index++) fs.link(directory, `name ${index}` as Name, file);
+  const first = listAll(fs, directory, 1_000);
+  expect(directory.directory!.listing).toBeNull();
+  for (const max of [1, 7, 100, 1_000]) expect(listAll(fs, directory, max)).toEqual(first);
+  expect(directory.directory!.listing).toEqual(first);
+  const inoOf = (name: string) => {
+    const { inos, names } = listAll(fs, directory);
+    return inos[names.indexOf(name as Name)];
+  };
+  fs.link(directory, "another" as Name, other);
+  expect(inoOf("another")).toBe(other.ino);
+  expect(inoOf("another")).toBe(other.ino);
+  fs.rename(directory, "name 5" as Name, directory, "another" as Name, file, other, false);
+  expect(inoOf("another")).toBe(file.ino);
+  expect(inoOf("name 5")).toBeUndefined();
+  fs.unlink(directory, "another" as Name, file);
+  expect(inoOf("another")).toBeUndefined();
+});
+
 test("names with one cookie come together, even beyond what was asked for", () => {
   const fs = openImage(emptyImage(16, { blockSize: "1024" }));
   const { geometry } = fs.volume;

@@ -10,7 +10,7 @@
  * Names with the same 52 bits are listed in one call, if need be beyond `max`: no number between them
  * would stay good while names come and go.
  */
-import { type DirBatch, direntType, type Ino, type Name } from "@xiplab/core";
+import { type DirBatch, direntType, type Ino, type Name, newDirBatch } from "@xiplab/core";
 import type { Buffer } from "../buffers.ts";
 import { DIRENT, DIRENT_HEAD, direntTypeOf } from "../format/dirent.ts";
 import { INODE } from "../format/inode.ts";
@@ -18,11 +18,14 @@ import { hashName, type NameHash } from "../hash.ts";
 import { slotOf } from "../inode-io.ts";
 import type { Ext4Inode } from "../inode.ts";
 import type { Volume } from "../volume.ts";
-import { readLeaf } from "./find.ts";
+import { readLeaf, stateOf } from "./find.ts";
+import { listKept } from "./listings.ts";
 import { isListed } from "./entries.ts";
 import { blocksOf, isIndexed, readBlock, verifyDirectory } from "./read.ts";
 import { advance, hashVersionOf, nextHash, probe, treePath } from "./tree.ts";
 
+/** Listings of larger directories are not kept. */
+const KEPT_BLOCKS_MAX = 512;
 /** Of the minor hash, in a cookie. */
 const MINOR_BITS = 21;
 const MINOR_UNITS = 2 ** MINOR_BITS;
@@ -38,9 +41,32 @@ export function listNames(
   batch: DirBatch,
   max: number,
 ): boolean {
+  const blocks = blocksOf(volume, directory);
+  const isHashed = isIndexed(volume, directory) || (volume.geometry.dirIndex && blocks === 1);
+  if (!isHashed) return listBlocks(volume, directory, cookie, batch, max);
+  const state = stateOf(directory);
+  if (state.listing === null) {
+    if (!state.isListed || blocks > KEPT_BLOCKS_MAX) {
+      state.isListed = true;
+      return listHashed(volume, directory, cookie, batch, max);
+    }
+    const listing = newDirBatch();
+    listHashed(volume, directory, 0, listing, Infinity);
+    volume.listings.keep(state, listing);
+    return listKept(listing, cookie, batch, max);
+  }
+  return listKept(state.listing, cookie, batch, max);
+}
+
+/** In the order of hashes. */
+function listHashed(
+  volume: Volume,
+  directory: Ext4Inode,
+  cookie: number,
+  batch: DirBatch,
+  max: number,
+): boolean {
   if (isIndexed(volume, directory)) return listTree(volume, directory, cookie, batch, max);
-  const single = volume.geometry.dirIndex && blocksOf(volume, directory) === 1;
-  if (!single) return listBlocks(volume, directory, cookie, batch, max);
   const run = new HashRun(volume, directory, volume.geometry.hashVersion, cookie);
   run.add(readBlock(volume, directory, 0), 0, MAJOR_END);
   return run.emit(batch, max) < 0;
