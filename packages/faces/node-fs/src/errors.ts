@@ -5,13 +5,6 @@
 import { ERRNO, type ErrorCode, FsError } from "@xiplab/core";
 import type { Platform } from "./platform.ts";
 
-type ArgumentErrorCode =
-  | "ERR_INVALID_ARG_TYPE"
-  | "ERR_INVALID_ARG_VALUE"
-  | "ERR_OUT_OF_RANGE"
-  | "ERR_FS_FILE_TOO_LARGE"
-  | "ERR_INVALID_URL_SCHEME";
-
 /** How Node calls what the core calls EOPNOTSUPP: Linux has one number for both. */
 const UV_NAMES: Partial<Record<ErrorCode, readonly [code: string, message: string]>> = {
   EOPNOTSUPP: ["ENOTSUP", "operation not supported on socket"],
@@ -22,8 +15,13 @@ const STRING_MAX = 28;
 /** From here on, digits are grouped. */
 const GROUPED_FROM = 2 ** 32;
 
-/** An error about an argument: `code` stands among its own properties, as in Node. */
-function withCode<E extends Error>(error: E, code: ArgumentErrorCode): E {
+/**
+ * The code stands among the error's own properties, as in Node, and in what the error is as text:
+ * "TypeError [ERR_INVALID_ARG_TYPE]: …".
+ */
+export function withCode<E extends Error>(error: E, code: string): E {
+  const toString = (): string => `${error.name} [${code}]: ${error.message}`;
+  Object.defineProperty(error, "toString", { value: toString, writable: true, configurable: true });
   return Object.assign(error, { code });
 }
 

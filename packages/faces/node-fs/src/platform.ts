@@ -20,5 +20,5 @@ export interface Platform {
   inspect(value: unknown): string;
   /** Milliseconds since the epoch, for a time that means "now". */
   now(): number;
-  emitWarning(message: string, name: string, code: string): void;
+  emitWarning(message: string, name: string, code?: string): void;
 }

@@ -1,11 +1,10 @@
 /** Errors with a code of Node's own that only asynchronous forms and trees know. */
+import { withCode } from "../errors.ts";
 
 type ErrorClass = typeof Error | typeof TypeError | typeof RangeError;
 
-/** `code` stands among the error's own properties, as in Node. */
-export function codedError(kind: ErrorClass, code: string, message: string): Error {
-  return Object.assign(new kind(message), { code });
-}
+export const codedError = (kind: ErrorClass, code: string, message: string): Error =>
+  withCode(new kind(message), code);
 
 /** The object is not in a state in which this can be done. */
 export const invalidState = (what: string): Error =>

@@ -74,16 +74,23 @@ export function createPromises(
 
 function stat({ sync, schedule }: HandleContext, name: string): Form {
   const work = synchronous(sync, name);
-  return async (path, options = {}) => {
-    requireObject(schedule.platform, options, "options");
-    const { signal } = options as { signal?: AbortSignal };
-    requireSignal(schedule.platform, signal, "options.signal");
-    throwIfAborted(signal);
-    return unlessAborted(
-      schedule.run(() => work([path, options]), !!signal),
-      signal,
-    );
-  };
+  // Without options nothing is there to check, and no asynchronous function to wait for.
+  return (path, options) =>
+    options === undefined
+      ? schedule.run(() => work([path]))
+      : statWith(schedule, () => work([path, options]), options);
+}
+
+async function statWith(
+  schedule: Schedule,
+  work: () => unknown,
+  options: unknown,
+): Promise<unknown> {
+  requireObject(schedule.platform, options, "options");
+  const { signal } = options as { signal?: AbortSignal };
+  requireSignal(schedule.platform, signal, "options.signal");
+  throwIfAborted(signal);
+  return unlessAborted(schedule.run(work, !!signal), signal);
 }
 
 interface FileOptions {
@@ -97,7 +104,7 @@ interface FileOptions {
 /** Those that take a path or a FileHandle, and `open`, which makes one. */
 function files(context: HandleContext, Handle: FileHandleClass): Record<string, Form> {
   const { sync, schedule } = context;
-  const open: Form = async (path, flags, mode) =>
+  const open: Form = (path, flags, mode) =>
     schedule.run(() => {
       return new Handle(sync.openSync(path as string, flags as string, mode as number));
     });

@@ -26,7 +26,7 @@ export function webStream(
   if (type !== "bytes") {
     const message =
       'A non-"bytes" options.type has no effect. A byte-oriented steam is always created.';
-    platform.emitWarning(message, "ExperimentalWarning", "");
+    platform.emitWarning(message, "ExperimentalWarning");
   }
 
   let ended = false;

@@ -158,7 +158,8 @@ function functionsOf(handle: FileHandle): object {
 function utf8StreamClass(base: typeof NodeFs.Utf8Stream, fs: () => object): unknown {
   const Utf8Stream = class extends base {
     constructor(options: NodeFs.Utf8StreamOptions = {}) {
-      super({ ...options, fs: options.fs ?? (fs() as typeof NodeFs) });
+      // What is missing in `fs` Node's class takes from Node, whose descriptors are others.
+      super({ ...options, fs: { ...(fs() as typeof NodeFs), ...options.fs } });
     }
   };
   return Object.defineProperty(Utf8Stream, "name", { value: "Utf8Stream" });

@@ -25,7 +25,7 @@ export function mkdtemp(
   if (start.endsWith("X") && !isWarned) {
     isWarned = true;
     const message = "mkdtemp() templates ending with X are not portable. For details see: ";
-    platform.emitWarning(`${message}https://nodejs.org/api/fs.html`, "Warning", "");
+    platform.emitWarning(`${message}https://nodejs.org/api/fs.html`, "Warning");
   }
   const path = makeDirectory(context, start);
   if (!encoding || encoding === "utf8" || encoding === "utf-8") return path;

@@ -47,7 +47,7 @@ export async function* watchLater(
       queue.length = 0;
       const message = `fs.watch() queued more than ${maxQueue} events`;
       push(codedError(Error, "ERR_FS_WATCH_QUEUE_OVERFLOW", message));
-    } else platform.emitWarning("fs.watch maxQueue exceeded", "Warning", "");
+    } else platform.emitWarning("fs.watch maxQueue exceeded", "Warning");
   };
   const abort = (): void => wake.resolve();
   let source: PathWatch | null = null;
