@@ -202,6 +202,9 @@ function writePosition(position: unknown): number {
   return Number.isSafeInteger(position) && (position as number) >= 0 ? (position as number) : HERE;
 }
 
+/** Node counts the bytes of a write in 31 bits. */
+const WRITE_LENGTH_MAX = 2 ** 31 - 1;
+
 function requireWriteRange(host: Host, offset: number, length: number, size: number): void {
   const { platform } = host;
   if (offset > size) throw outOfRange(platform, "offset", `<= ${size}`, offset);
@@ -209,7 +212,7 @@ function requireWriteRange(host: Host, offset: number, length: number, size: num
     throw outOfRange(platform, "length", `<= ${size - offset}`, length);
   }
   if (length < 0) throw outOfRange(platform, "length", ">= 0", length);
-  requireInteger(platform, length, "length", 0);
+  requireInteger(platform, length, "length", 0, WRITE_LENGTH_MAX);
 }
 
 export function readvSync(host: Host, fd: unknown, buffers: unknown, position?: unknown): number {
