@@ -18,7 +18,9 @@ import {
   XipSections,
 } from "./catalog.ts";
 import { chooseDirectories, Operations } from "./operations.ts";
-import { OurNames } from "./protocol.ts";
+import { parseFio } from "./mounts/fio.ts";
+import { parseDbench } from "./mounts/programs.ts";
+import { FaceNames, OurNames } from "./protocol.ts";
 import { median, spread } from "./statistics.ts";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
@@ -32,19 +34,23 @@ describe("pnpm bench", () => {
   test("a quick run of xiplab alone gives every row, in JSON too", () => {
     const directory = mkdtempSync(join(tmpdir(), "xiplab-bench-test-"));
     try {
-      // Without the growth rows, whose 100,000 files take seconds to make, and without mounts.
-      const sections = [...XipSections, ...SideSections].flatMap(({ rows }) => rows);
+      // Without the growth rows, whose 100,000 files take seconds to make, without large files, and
+      // without mounts.
+      const sections = [...XipSections, ...SideSections]
+        .flatMap(({ rows }) => rows)
+        .filter(({ op }) => !op.includes("256 MiB"));
+      const names = [...FaceNames, ...OurNames];
       const checks = ImageSections.flatMap(({ rows }) => rows.filter(({ op }) => op === CHECK));
       const wanted = [...sections, ...checks].flatMap(({ op, targets }) =>
-        OurNames.filter((name) => targets.includes(name)).map((name) => `${op} ${name}`),
+        names.filter((name) => targets.includes(name)).map((name) => `${op} ${name}`),
       );
       const args = ["--quick", "--json", "out.json"];
-      for (const name of OurNames) args.push("--target", name);
+      for (const name of names) args.push("--target", name);
       for (const { op } of [...sections, ...checks]) args.push("--only", op);
       const { status, stdout, stderr } = bench(args, directory);
       expect(stderr).toBe("");
       expect(status).toBe(0);
-      for (const name of OurNames) expect(stdout).toContain(name);
+      for (const name of names) expect(stdout).toContain(name);
       const { rows } = JSON.parse(readFileSync(join(directory, "out.json"), "utf8"));
       const found = rows.map((row: { op: string; target: string }) => `${row.op} ${row.target}`);
       expect(found.toSorted()).toEqual(wanted.toSorted());
@@ -78,7 +84,7 @@ describe("the parts", () => {
   test("every row of the side-by-side and growth tables has its operation", () => {
     const ops = AllSections.flatMap(({ rows }) => rows.map(({ op }) => op.replace(/ @.*/, "")));
     const images = ImageSections.flatMap(({ rows }) => rows.map(({ op }) => op));
-    const others = ops.filter((op) => !op.startsWith("xip ") && !images.includes(op));
+    const others = ops.filter((op) => !/^(xip|fuse:) /.test(op) && !images.includes(op));
     const missing = others.filter((op) => !(op.replace(/, all used$/, "") in Operations));
     expect(missing).toEqual([]);
   });
@@ -121,6 +127,17 @@ describe("the parts", () => {
     meter.end();
     expect(done.map((index) => index % 10)).toEqual(done.map((_, at) => at % 10));
     expect(done.length % 10).toBe(0);
+  });
+
+  test("what fio and dbench say becomes nanoseconds", () => {
+    const jobs = [
+      { read: { total_ios: 0, runtime: 0 }, write: { total_ios: 2_000, runtime: 100 } },
+    ];
+    const output = `fio: a warning\n${JSON.stringify({ jobs })}`;
+    expect(parseFio(output, "write")).toBe(50_000);
+    expect(() => parseFio(output, "read")).toThrow("fio did nothing");
+    expect(parseDbench("  2   17  80.1 MB/sec\n\nThroughput 50 MB/sec  2 clients\n")).toBe(2e7);
+    expect(() => parseDbench("Segmentation fault")).toThrow("Segmentation fault");
   });
 
   test("medians and spread", () => {

@@ -25,7 +25,8 @@ Examples:
   npx -y pnpm@12 bench --quick --json bench.json
   npx -y pnpm@12 bench --only stat --only "xip read"
   npx -y pnpm@12 bench --only @100k
-  npx -y pnpm@12 bench --only create --target xiplab/plain --target memfs
+  npx -y pnpm@12 bench --only fuse
+  npx -y pnpm@12 bench --only create --target node-fs/ext4 --target memfs
 
 Exit code 0: measured; 1: a row of xiplab is missing; 2: the command line is wrong.
 `;
