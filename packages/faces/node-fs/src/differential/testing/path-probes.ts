@@ -33,7 +33,7 @@ const {
 } = constants;
 
 /** Calls that only look. */
-export const LOOKING: readonly Call[] = [
+const LOOKING: readonly Call[] = [
   call("access"),
   call("access", constants.R_OK | constants.W_OK),
   call("access", constants.X_OK),
@@ -64,7 +64,7 @@ export const LOOKING: readonly Call[] = [
 ];
 
 /** Calls that change something, alone or with data. */
-export const CHANGING: readonly Call[] = [
+const CHANGING: readonly Call[] = [
   call("writeFile", "new"),
   call("writeFile", "new", { flag: "wx" }),
   call("writeFile", "new", { flag: "r+", flush: true }),
@@ -115,13 +115,10 @@ const FLAGS: readonly unknown[] = [
   O_RDONLY | O_NOATIME,
   O_WRONLY | O_SYNC,
 ];
-export const OPENING: readonly Call[] = FLAGS.map((flags) => call("open", flags, 0o640));
+const OPENING: readonly Call[] = FLAGS.map((flags) => call("open", flags, 0o640));
 
 /** Each call on each path. */
-export function pathProbes(
-  calls: readonly Call[],
-  paths: Readonly<Record<string, PathOf>>,
-): Probe[] {
+function pathProbes(calls: readonly Call[], paths: Readonly<Record<string, PathOf>>): Probe[] {
   return calls.flatMap(({ method, rest, label, forms }) =>
     Object.entries(paths).map(([kind, pathOf]) => ({
       name: `${label} of ${kind}`,

@@ -22,7 +22,7 @@ export interface Place {
 }
 
 /** Seconds since the epoch with a fraction that needs microseconds. */
-export const FIXTURE_TIME = 1_234_567_890.123456;
+const FIXTURE_TIME = 1_234_567_890.123456;
 
 const NON_UTF8 = Buffer.from([0x63, 0x61, 0x66, 0xe9]);
 

@@ -32,7 +32,7 @@ function temporaryRoot(): string {
   return realFs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 }
 
-export function mountNew(personality: Personality): Vfs {
+function mountNew(personality: Personality): Vfs {
   const device = new Pmem(DEVICE_SIZE);
   mkfs(personality, device, "inodes" in personality.mkfsOptions ? { inodes: INODES } : {});
   return mount(personality, device, {}, { clock });
