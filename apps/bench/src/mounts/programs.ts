@@ -4,7 +4,6 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Measurement, Slice } from "../batch.ts";
 import { newRandom } from "../random.ts";
-import { makeTmpfsDirectory } from "../targets/peers.ts";
 
 const SEED = 0x7a2;
 const TREE_FILES = 2_500;
@@ -16,18 +15,13 @@ const DBENCH_CLIENTS = 2;
 const DBENCH_SEC = 2;
 const LOADFILE = "/usr/share/dbench/client.txt";
 
-/** One operation is the whole archive. */
+/** One operation is the whole archive, which stands beside the mount, and goes with it. */
 export function prepareUntar(directory: string): Measurement {
-  const place = makeTmpfsDirectory();
+  const place = path.dirname(directory);
   const archive = path.join(place, "tree.tar");
-  try {
-    makeTree(path.join(place, "tree"));
-    const order = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0"];
-    execFileSync("tar", [...order, "-cf", archive, "-C", place, "tree"]);
-  } catch (error) {
-    fs.rmSync(place, { recursive: true });
-    throw error;
-  }
+  makeTree(path.join(place, "tree"));
+  const order = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0"];
+  execFileSync("tar", [...order, "-cf", archive, "-C", place, "tree"]);
   const slice = (): Slice => {
     const target = path.join(directory, "untar");
     fs.mkdirSync(target);
@@ -39,7 +33,7 @@ export function prepareUntar(directory: string): Measurement {
     fs.rmSync(target, { recursive: true });
     return { median: ns };
   };
-  return { slice, end: () => fs.rmSync(place, { recursive: true }) };
+  return { slice, end: () => fs.rmSync(archive) };
 }
 
 /** The same tree each time, content and all. */
