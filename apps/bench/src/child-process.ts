@@ -23,7 +23,8 @@ export class Child {
     this.process.stderr!.on("data", (text: Buffer) => (complaint += text.toString()));
     this.process.on("message", (reply) => this.settle(reply as Reply));
     this.process.on("exit", (code, signal) => {
-      const why = complaint.split("\n").find((line) => /^\w*Error/.test(line)) ?? `${signal ?? code}`;
+      const why =
+        complaint.split("\n").find((line) => /^\w*Error/.test(line)) ?? `${signal ?? code}`;
       this.failure = new Error(`the process of ${options.target} ended: ${why.trim()}`);
       this.waiting?.reject(this.failure);
     });
