@@ -60,6 +60,7 @@ export {
   type HostFs,
   openHostFile,
 } from "./pmem/host-file.ts";
+export type { HostMapper, HostMapping } from "./pmem/host-mapping.ts";
 export * from "./pmem/media-models.ts";
 export {
   type CacheLimits,

@@ -1,5 +1,7 @@
 /**
  * A file of the host as a device. Core knows no host: its file functions come in, and `node:fs` fits.
+ * Where a mapper comes in too and can map the file, its memory is the device's: see host-mapping.ts.
+ * What follows is of the other way, which works everywhere.
  *
  * Reading: a segment is read when it is first touched, so that opening costs nothing.
  *
@@ -19,10 +21,12 @@
  * A short file (cut by somebody else meanwhile) reads as zeros beyond its end. Host errors come as
  * FsError: EIO once the device is open, with what the host said.
  */
-import { assert, ERRNO, type ErrorCode, FsError } from "../spec/errors.ts";
 import { type PersistenceDomain, SEGMENT_SIZE } from "../spec/device.ts";
+import { assert, FsError } from "../spec/errors.ts";
 import { LINE_SIZE, PAGE_SIZE } from "../spec/units.ts";
-import { ObservedPmem } from "./observed.ts";
+import { attemptAccess, codeOf, hostError, openError } from "./host-errors.ts";
+import { type HostMapper, MappedImage } from "./host-mapping.ts";
+import { createPmem, ObservedPmem } from "./observed.ts";
 import type { PmemObserver } from "./observer.ts";
 import type { Pmem, SegmentSource } from "./pmem.ts";
 
@@ -52,6 +56,8 @@ export interface HostFileOptions {
   readonly domain?: PersistenceDomain;
   /** They hear of an event before the file is written. */
   readonly observers?: readonly PmemObserver[];
+  /** Maps the file where it can; where it cannot, or there is none, the file is written. */
+  readonly mapper?: HostMapper | undefined;
 }
 
 /** An open file. Close it: what was stored and not flushed is written then. */
@@ -59,6 +65,8 @@ export interface HostFile {
   readonly device: Pmem;
   readonly path: string;
   readonly readOnly: boolean;
+  /** Why the file is not mapped, in words; null where it is. */
+  readonly notMapped: string | null;
   /** Write what is left, sync and close. The device must not be used afterwards. */
   close(): void;
 }
@@ -78,22 +86,36 @@ export function openHostFile(
   const { fd, created } = openDescriptor(host, file, options);
   try {
     const size = settleSize(host, fd, path, options);
-    const readOnly = options.readOnly ?? false;
-    const image = new HostImage(host, fd, path, size, options.domain ?? "adr");
-    const observers = [...(options.observers ?? []), readOnly ? new ReadOnlyGuard(path) : image];
-    const device = new ObservedPmem({
-      size: size.bytes,
-      domain: image.domain,
-      observers,
-      source: image,
-    });
-    return { device, path, readOnly, close: () => image.close(!readOnly) };
+    return openImage(host, fd, path, size, options);
   } catch (error) {
     if (typeof file === "string") host.closeSync(fd);
     if (created) host.unlinkSync(path);
     throw error;
   }
 }
+
+function openImage(
+  host: HostFs,
+  fd: number,
+  path: string,
+  size: ImageSize,
+  options: HostFileOptions,
+): HostFile {
+  const { domain = "adr", readOnly = false, mapper } = options;
+  const guards = [...(options.observers ?? []), ...(readOnly ? [new ReadOnlyGuard(path)] : [])];
+  const mapping = mapper?.map(fd, size.bytes, !readOnly) ?? NO_MAPPER;
+  if (typeof mapping !== "string") {
+    const memory = new MappedImage(host, fd, path, mapping);
+    const device = createPmem({ size: size.bytes, domain, observers: guards, memory });
+    return { device, path, readOnly, notMapped: null, close: () => memory.close(!readOnly) };
+  }
+  const image = new HostImage(host, fd, path, size, domain);
+  const observers = readOnly ? guards : [...guards, image];
+  const device = new ObservedPmem({ size: size.bytes, domain, observers, source: image });
+  return { device, path, readOnly, notMapped: mapping, close: () => image.close(!readOnly) };
+}
+
+const NO_MAPPER = "nobody was given who could map it";
 
 interface ImageSize {
   readonly bytes: number;
@@ -364,12 +386,7 @@ class HostImage implements PmemObserver, SegmentSource {
   }
 
   private attempt(what: string, access: () => void): void {
-    try {
-      access();
-    } catch (error) {
-      if (codeOf(error) === undefined) throw error;
-      throw new FsError("EIO", `${this.path} ${what}: ${messageOf(error)}`);
-    }
+    attemptAccess(this.path, what, access);
   }
 
   private checkOpen(): void {
@@ -425,27 +442,3 @@ function isZero(bytes: Uint8Array, start: number, length: number): boolean {
   }
   return true;
 }
-
-function openError(path: string, readOnly: boolean, error: unknown): unknown {
-  const code = codeOf(error);
-  if (code === "ENOENT") return new FsError("ENOENT", path);
-  if ((code === "EACCES" || code === "EROFS" || code === "EPERM") && !readOnly) {
-    return new FsError(code, `${path} cannot be opened for writing; try it read-only`);
-  }
-  return hostError(path, "cannot be opened", error);
-}
-
-function hostError(path: string, what: string, error: unknown): unknown {
-  const code = codeOf(error);
-  if (code === undefined) return error;
-  const known = Object.hasOwn(ERRNO, code) ? (code as ErrorCode) : "EIO";
-  return new FsError(known, `${path} ${what}: ${messageOf(error)}`);
-}
-
-/** The code of a host's error; undefined for anything else, such as a bug of ours. */
-function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return undefined;
-  return typeof error.code === "string" ? error.code : undefined;
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "");

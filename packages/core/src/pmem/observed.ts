@@ -8,7 +8,7 @@
  */
 import { type PersistenceDomain, type Purpose, SEGMENT_SIZE } from "../spec/device.ts";
 import type { PmemObserver } from "./observer.ts";
-import { Pmem, type SegmentSource } from "./pmem.ts";
+import { type DeviceMemory, Pmem, type SegmentSource } from "./pmem.ts";
 
 export interface PmemOptions {
   /** Bytes, a multiple of the page size. */
@@ -18,6 +18,8 @@ export interface PmemOptions {
   readonly observers?: readonly PmemObserver[];
   /** What the memory holds at first. Default: zeros. */
   readonly source?: SegmentSource;
+  /** Memory that is not the device's own; it has no source then. */
+  readonly memory?: DeviceMemory;
 }
 
 /** The device that fits: `ObservedPmem` where somebody watches, else the faster `Pmem`. */
@@ -25,7 +27,7 @@ export function createPmem(options: PmemOptions): Pmem {
   const watched = options.observers !== undefined && options.observers.length > 0;
   return watched
     ? new ObservedPmem(options)
-    : new Pmem(options.size, options.domain, options.source);
+    : new Pmem(options.size, options.domain, options.source, options.memory);
 }
 
 type Hook<Name extends keyof PmemObserver> = PmemObserver & Required<Pick<PmemObserver, Name>>;
@@ -39,7 +41,7 @@ export class ObservedPmem extends Pmem {
   private readonly onSnapshots: ReadonlyArray<Hook<"onSnapshot">>;
 
   constructor(options: PmemOptions) {
-    super(options.size, options.domain, options.source);
+    super(options.size, options.domain, options.source, options.memory);
     const observers = options.observers ?? [];
     this.onLoads = observers.filter(has("onLoad"));
     this.beforeStores = observers.filter(has("beforeStore"));

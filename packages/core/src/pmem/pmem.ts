@@ -3,7 +3,8 @@
  *
  * The memory is an array of 2 MiB segments, each a fixed-length ArrayBuffer with its views, which
  * comes into being when it is first touched: a 1 TiB device costs nothing until it is used. Where a
- * `SegmentSource` stands behind the device (a host file), a segment is read from it at that moment.
+ * `SegmentSource` stands behind the device (a host file), a segment is read from it at that moment;
+ * where a `DeviceMemory` does (a mapped host file), the segment is memory of its own.
  * Segments are found through a table of two levels, of which the lower one too is made on demand:
  * eight million places, for 16 TiB, would keep the garbage collector busy.
  *
@@ -51,6 +52,25 @@ export interface SegmentSource {
   isHole(offset: number, length: number): boolean;
 }
 
+/** Memory that is not the device's own, such as a file of the host that is mapped. */
+export interface DeviceMemory {
+  /**
+   * The bytes of the segment at `offset`, in an ArrayBuffer, valid for the device's life. Called once
+   * per segment, when it comes into being. For reading, until `prepare` was called.
+   * @throws FsError where there is none.
+   */
+  segment(offset: number, length: number): Uint8Array<ArrayBuffer>;
+  /** As `SegmentSource.isHole`. */
+  isHole(offset: number, length: number): boolean;
+  /**
+   * The range, inside a segment that was asked for, is about to be stored to. HOT.
+   * @throws FsError where that cannot be; nothing was stored then.
+   */
+  prepare(offset: number, length: number): void;
+  /** Zero the range, inside a segment that was asked for; what is a hole stays one. @throws FsError */
+  zero(offset: number, length: number): void;
+}
+
 export class Pmem implements PmemDevice {
   readonly size: number;
   readonly domain: PersistenceDomain;
@@ -63,15 +83,27 @@ export class Pmem implements PmemDevice {
   private readonly segments: Array<Array<Uint8Array | undefined>>;
   private readonly views: Array<Array<DataView | undefined>>;
   private readonly source: SegmentSource | null;
+  private readonly memory: DeviceMemory | null;
   private readonly undoLog = new UndoLog();
   private recordsUndo = false;
+  /** Does somebody want to know before bytes change: the memory, or the undo log? */
+  private preparesStores: boolean;
 
-  constructor(size: number, domain: PersistenceDomain = "adr", source?: SegmentSource) {
+  /** With `memory` there is no `source`: the memory holds what it holds. */
+  constructor(
+    size: number,
+    domain: PersistenceDomain = "adr",
+    source?: SegmentSource,
+    memory?: DeviceMemory,
+  ) {
+    assert(source === undefined || memory === undefined, "memory of somebody has its own content");
     assert(Number.isSafeInteger(size) && size > 0, "device size is a positive integer");
     assert(size % PAGE_SIZE === 0, "device size is a multiple of the page size");
     this.size = size;
     this.domain = domain;
     this.source = source ?? null;
+    this.memory = memory ?? null;
+    this.preparesStores = this.memory !== null;
     const parts = Math.ceil(size / SEGMENT_SIZE / PART_LENGTH);
     this.segments = Array.from({ length: parts }, () => NO_SEGMENTS);
     this.views = Array.from({ length: parts }, () => NO_VIEWS);
@@ -133,7 +165,7 @@ export class Pmem implements PmemDevice {
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
     const view = this.views[index >>> PART_LOG]![index & PART_MASK] ?? this.makeView(index);
-    if (this.recordsUndo) this.undoLog.save(index, this.segmentAt(index)!, at, 4);
+    if (this.preparesStores) this.prepareStore(index, this.segmentAt(index)!, at, 4);
     view.setUint32(at, value, true);
     this.count(4, purpose);
   }
@@ -145,7 +177,7 @@ export class Pmem implements PmemDevice {
     const index = Math.floor(offset / SEGMENT_SIZE);
     const at = offset - index * SEGMENT_SIZE;
     const view = this.views[index >>> PART_LOG]![index & PART_MASK] ?? this.makeView(index);
-    if (this.recordsUndo) this.undoLog.save(index, this.segmentAt(index)!, at, 8);
+    if (this.preparesStores) this.prepareStore(index, this.segmentAt(index)!, at, 8);
     view.setUint32(at, low, true);
     view.setUint32(at + 4, high, true);
     this.count(8, purpose);
@@ -163,7 +195,8 @@ export class Pmem implements PmemDevice {
       if (segment === undefined && this.isHole(index, at, part)) continue;
       segment ??= this.makeSegment(index);
       if (this.recordsUndo) this.undoLog.save(index, segment, at, part);
-      segment.fill(0, at, at + part);
+      if (this.memory === null) segment.fill(0, at, at + part);
+      else this.memory.zero(index * SEGMENT_SIZE + at, part);
     }
     this.count(length, purpose);
   }
@@ -192,8 +225,13 @@ export class Pmem implements PmemDevice {
    * The first store to a page costs a copy of the page (4 KiB); without a snapshot, one branch.
    */
   snapshot(): void {
+    assert(
+      this.memory === null,
+      "a device on a host file has no snapshots: a kill would show them",
+    );
     this.undoLog.push();
     this.recordsUndo = true;
+    this.preparesStores = true;
   }
 
   /**
@@ -205,6 +243,7 @@ export class Pmem implements PmemDevice {
     assert(this.undoLog.depth > 0, "a rollback has its snapshot");
     this.undoLog.pop();
     this.recordsUndo = this.undoLog.depth > 0;
+    this.preparesStores = this.recordsUndo;
   }
 
   /** @throws FsError EIO where the range is not inside the device. */
@@ -230,7 +269,14 @@ export class Pmem implements PmemDevice {
   }
 
   private isHole(index: number, at: number, length: number): boolean {
-    return this.source === null || this.source.isHole(index * SEGMENT_SIZE + at, length);
+    const holder = this.memory ?? this.source;
+    return holder === null || holder.isHole(index * SEGMENT_SIZE + at, length);
+  }
+
+  /** HOT where it is called at all. */
+  private prepareStore(index: number, segment: Uint8Array, at: number, length: number): void {
+    if (this.recordsUndo) this.undoLog.save(index, segment, at, length);
+    if (this.memory !== null) this.memory.prepare(index * SEGMENT_SIZE + at, length);
   }
 
   private loadParts(offset: number, target: Uint8Array, start: number, length: number): void {
@@ -262,7 +308,7 @@ export class Pmem implements PmemDevice {
       const at = offset + done - index * SEGMENT_SIZE;
       const part = Math.min(length - done, SEGMENT_SIZE - at);
       const segment = this.segmentAt(index) ?? this.makeSegment(index);
-      if (this.recordsUndo) this.undoLog.save(index, segment, at, part);
+      if (this.preparesStores) this.prepareStore(index, segment, at, part);
       copyBytes(source, start + done, segment, at, part);
       done += part;
     }
@@ -277,7 +323,9 @@ export class Pmem implements PmemDevice {
   private makeSegment(index: number): Uint8Array {
     const offset = index * SEGMENT_SIZE;
     assert(offset >= 0 && offset < this.size, "a segment is inside the device");
-    const bytes = new Uint8Array(new ArrayBuffer(Math.min(SEGMENT_SIZE, this.size - offset)));
+    const length = Math.min(SEGMENT_SIZE, this.size - offset);
+    const bytes = this.memory?.segment(offset, length) ?? new Uint8Array(new ArrayBuffer(length));
+    assert(bytes.length === length, "a segment has the bytes that it stands for");
     this.source?.read(offset, bytes);
     const part = index >>> PART_LOG;
     if (this.segments[part] === NO_SEGMENTS) {
@@ -285,7 +333,7 @@ export class Pmem implements PmemDevice {
       this.views[part] = emptyPart<DataView>();
     }
     this.segments[part]![index & PART_MASK] = bytes;
-    this.views[part]![index & PART_MASK] = new DataView(bytes.buffer);
+    this.views[part]![index & PART_MASK] = new DataView(bytes.buffer, bytes.byteOffset, length);
     return bytes;
   }
 
