@@ -67,7 +67,7 @@ export default {
     never(
       "no-deep-imports",
       "^(packages/core|packages/(?:personalities|faces|experiments)/[^/]+|apps/[^/]+)/",
-      "^(?!$1/)(packages|apps)/.*/src/(?!index\\.ts$|kernel/index\\.ts$)",
+      "^(?!$1/)(packages|apps)/.*/src/(?!((kernel|mount|spec)/)?index\\.ts$)",
       "use the package by its name, through its index",
     ),
     {

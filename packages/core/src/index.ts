@@ -1,15 +1,5 @@
 /** The whole public surface of @xiplab/core. Deep imports are not supported. */
-export * from "./spec/acl.ts";
-export * from "./spec/device.ts";
-export * from "./spec/errors.ts";
-export * from "./spec/file-operations.ts";
-export * from "./spec/inode.ts";
-export * from "./spec/mode.ts";
-export * from "./spec/names.ts";
-export * from "./spec/options.ts";
-export * from "./spec/personality.ts";
-export * from "./spec/units.ts";
-export * from "./spec/xip.ts";
+export * from "./spec/index.ts";
 export * from "./pmem/observer.ts";
 export { Pmem, type SegmentSource } from "./pmem/pmem.ts";
 export { createPmem, ObservedPmem, type PmemOptions } from "./pmem/observed.ts";

@@ -10,14 +10,13 @@
  * Which figures were fitted and which are there to check the model against: `cost.test.ts` and
  * docs/internals/pmem.md. `assumed` says that no measurement was found and what was put instead.
  */
+import type { MediaName } from "../spec/device.ts";
 
 /** A number with where it comes from. */
 export interface Figure {
   readonly value: number;
   readonly source: string;
 }
-
-export type MediaName = "dram" | "optane" | "cxl";
 
 /** All times in nanoseconds, for one thread. A line is 64 bytes. */
 export interface MediaModel {
@@ -154,4 +153,3 @@ export const MediaModels: Readonly<Record<MediaName, MediaModel>> = {
   optane: OPTANE,
   cxl: CXL,
 };
-export const MediaNames: readonly MediaName[] = ["dram", "optane", "cxl"];

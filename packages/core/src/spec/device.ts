@@ -24,6 +24,10 @@ export type PurposeName = (typeof PurposeNames)[number];
  */
 export type PersistenceDomain = "adr" | "eadr";
 
+/** Kinds of memory whose cost is modelled: the figures are in `MediaModels`. */
+export const MediaNames = ["dram", "optane", "cxl"] as const;
+export type MediaName = (typeof MediaNames)[number];
+
 /** Running totals since the device was made. Plain numbers, cheap enough to be always on. */
 export interface PmemCounters {
   /** Bytes stored, indexed by purpose. */

@@ -7,6 +7,7 @@
  * cut would.
  */
 import { type Credentials, ERRNO, FsError, type Inode, type Vfs } from "@xiplab/core";
+import { ACTIVITY_CHANGED, ACTIVITY_SYNC } from "./activity.ts";
 import type { Channel } from "./channel.ts";
 import { TracedChannel } from "./debug.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -46,9 +47,6 @@ export interface ServeOptions {
  * - `writeback`: it keeps writes back, and decides sizes and times: a write is ours only after fsync.
  */
 export type CacheMode = "direct" | "writethrough" | "writeback";
-
-export const ACTIVITY_CHANGED = 0;
-export const ACTIVITY_SYNC = 1;
 
 /** How long the kernel may believe what it was told, where nobody but it changes anything. */
 const VALID_SEC = 3600;
