@@ -1,6 +1,6 @@
 /** What the commands have in common on the command line. */
 import { type Command, InvalidArgumentError } from "commander";
-import { type Name, OptionError, parseSize, splitOptions } from "@xiplab/core";
+import { type Name, OptionError, parseSize, splitOptions } from "@xiplab/core/spec";
 import { imagePathFromText } from "./text.ts";
 
 /** `--help` of a command ends with these. */

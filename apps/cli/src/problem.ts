@@ -2,8 +2,8 @@
  * Errors as people read them: what was wrong, where, what to do. No stack traces, unless
  * XIP_DEBUG=1 asks for them.
  */
-import { CorruptionError, describeCorruption, FsError, OptionError } from "@xiplab/core";
-import type { ErrorCode } from "@xiplab/core";
+import { CorruptionError, describeCorruption, FsError, OptionError } from "@xiplab/core/spec";
+import type { ErrorCode } from "@xiplab/core/spec";
 import { type Context, styleFor } from "./context.ts";
 import { EXIT_DAMAGED, EXIT_FAILED, EXIT_USAGE } from "./exit-codes.ts";
 

@@ -1,26 +1,30 @@
 /** The command tree of `xip`: what there is, how it is called, what its exit status means. */
 import { Command, CommanderError } from "commander";
-import { addCat } from "./commands/cat.ts";
-import { addChattr } from "./commands/chattr.ts";
-import { addCheck } from "./commands/check.ts";
-import { addCompare } from "./commands/compare.ts";
-import { addCopyIn } from "./commands/copy-in.ts";
-import { addCopyOut } from "./commands/copy-out.ts";
-import { addFiemap } from "./commands/fiemap.ts";
-import { addGetfattr } from "./commands/getfattr.ts";
-import { addInfo } from "./commands/info.ts";
-import { addLs } from "./commands/ls.ts";
-import { addLsattr } from "./commands/lsattr.ts";
-import { addMkfs } from "./commands/mkfs.ts";
-import { addMount } from "./commands/mount.ts";
-import { addSetfattr } from "./commands/setfattr.ts";
-import { addStat } from "./commands/stat.ts";
-import { addUmount } from "./commands/umount.ts";
 import type { Cli } from "./cli.ts";
 import { type Context, type Style, styleFor } from "./context.ts";
 import { EXIT_OK, EXIT_USAGE, ExitCodeHelp } from "./exit-codes.ts";
 import { report } from "./problem.ts";
 import { version } from "./version.ts";
+
+/** The code of a command is loaded when it is used: of all, where help shows all of them. */
+const COMMANDS: Readonly<Record<string, () => Promise<(cli: Cli) => void>>> = {
+  mkfs: async () => (await import("./commands/mkfs.ts")).addMkfs,
+  info: async () => (await import("./commands/info.ts")).addInfo,
+  ls: async () => (await import("./commands/ls.ts")).addLs,
+  stat: async () => (await import("./commands/stat.ts")).addStat,
+  cat: async () => (await import("./commands/cat.ts")).addCat,
+  "copy-in": async () => (await import("./commands/copy-in.ts")).addCopyIn,
+  "copy-out": async () => (await import("./commands/copy-out.ts")).addCopyOut,
+  fiemap: async () => (await import("./commands/fiemap.ts")).addFiemap,
+  lsattr: async () => (await import("./commands/lsattr.ts")).addLsattr,
+  chattr: async () => (await import("./commands/chattr.ts")).addChattr,
+  getfattr: async () => (await import("./commands/getfattr.ts")).addGetfattr,
+  setfattr: async () => (await import("./commands/setfattr.ts")).addSetfattr,
+  mount: async () => (await import("./commands/mount.ts")).addMount,
+  umount: async () => (await import("./commands/umount.ts")).addUmount,
+  check: async () => (await import("./commands/check.ts")).addCheck,
+  compare: async () => (await import("./commands/compare.ts")).addCompare,
+};
 
 /**
  * Run one command line (without the interpreter and the program). Returns the exit code; errors
@@ -37,10 +41,7 @@ export async function runCli(args: readonly string[], context: Context): Promise
     },
   };
   configure(program, context);
-  const commands = [addMkfs, addInfo, addLs, addStat, addCat, addCopyIn, addCopyOut, addFiemap];
-  const attributes = [addLsattr, addChattr, addGetfattr, addSetfattr];
-  const mounting = [addMount, addUmount];
-  for (const add of [...commands, ...attributes, ...mounting, addCheck, addCompare]) add(cli);
+  for (const add of await commandsFor(args)) add(cli);
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;
@@ -49,6 +50,12 @@ export async function runCli(args: readonly string[], context: Context): Promise
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
     return report(context, error);
   }
+}
+
+/** The command that is called; all, where none is, or one that is not there. */
+function commandsFor([name = ""]: readonly string[]): Promise<Array<(cli: Cli) => void>> {
+  const called = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
+  return Promise.all(called.map((load) => load()));
 }
 
 function configure(program: Command, context: Context): void {

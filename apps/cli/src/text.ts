@@ -14,7 +14,7 @@ import {
   S_ISGID,
   S_ISUID,
   S_ISVTX,
-} from "@xiplab/core";
+} from "@xiplab/core/spec";
 import { argumentBytes } from "./raw-arguments.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -1,7 +1,7 @@
 /** `xip umount`: unmount, and come back when the image is closed. */
 import { existsSync, realpathSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
-import { MountError, unmountFuse } from "@xiplab/fuse";
+import { MountError, unmountFuse } from "@xiplab/fuse/mount";
 import type { Cli } from "../cli.ts";
 import { examples } from "../command.ts";
 import { type Context, hostPath, note } from "../context.ts";

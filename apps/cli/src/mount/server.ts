@@ -14,7 +14,7 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
-import { assert } from "@xiplab/core";
+import { assert } from "@xiplab/core/spec";
 import {
   ACTIVITY_CHANGED,
   ACTIVITY_SYNC,
@@ -23,7 +23,7 @@ import {
   mountFuse,
   openFuse,
   unmountFuse,
-} from "@xiplab/fuse";
+} from "@xiplab/fuse/mount";
 import { Problem } from "../problem.ts";
 import { mountAt, MOUNT_TYPE } from "./mount-table.ts";
 import { threadEnvironment } from "../threads.ts";
