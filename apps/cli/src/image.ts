@@ -4,6 +4,7 @@ import {
   type Clock,
   CorruptionError,
   type HostFs,
+  type HostMapper,
   mount,
   openHostFile,
   OptionError,
@@ -32,6 +33,8 @@ export interface ReadOptions {
 
 export interface OpenedImage {
   readonly device: PmemDevice;
+  /** Why the file is not mapped, in words; null where it is. */
+  readonly notMapped: string | null;
   readonly personality: Personality;
 }
 
@@ -52,6 +55,8 @@ interface OpenOptions {
   readonly type?: string | undefined;
   /** They watch the device. */
   readonly observers?: readonly PmemObserver[];
+  /** Maps the file, where it can. */
+  readonly mapper?: HostMapper | undefined;
 }
 
 /** So far the two clocks of Node may be apart before the wall clock must have been set. Milliseconds. */
@@ -96,10 +101,11 @@ export async function withDevice<T>(
     const host = openHostFile(lockingFs(image, options.write), path, {
       readOnly: !options.write,
       observers: options.observers ?? [],
+      mapper: options.mapper,
     });
     try {
-      const { device } = host;
-      return await body({ device, personality: wanted ?? recognise(image, device) });
+      const { device, notMapped } = host;
+      return await body({ device, notMapped, personality: wanted ?? recognise(image, device) });
     } finally {
       host.close();
     }

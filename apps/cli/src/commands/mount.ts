@@ -161,6 +161,7 @@ function planMount(
     kernel: split.kernel,
     media: split.media,
     cache: split.cache,
+    access: split.access,
     allowOther: split.allowOther || options.allowOther === true,
     source: split.fsname ?? (existsSync(path) ? realpathSync(path) : path),
     debug: options.debug === true,

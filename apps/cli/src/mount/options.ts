@@ -26,6 +26,13 @@ export const FACE_OPTIONS = {
       "what the kernel keeps in its page cache: nothing; what was read; writes too, which are " +
       "ours only after an fsync",
   },
+  image: {
+    values: ["auto", "mapped", "written"],
+    default: "auto",
+    help:
+      "how the image file is used: mapped, as memory, which is faster; or read and written. " +
+      "auto: mapped where Node (ffi) and the file system of the host allow it",
+  },
   allow_other: { values: "flag", default: "0", help: "other users may use it; root: always" },
   fsname: { values: "text", default: "", help: "the source that /proc/mounts shows" },
 } satisfies OptionTable;
@@ -68,6 +75,9 @@ export function mountOptionsArgument(text: string, before: OptionValues = {}): O
   return options;
 }
 
+/** How an image file is used; auto: mapped where that can be. */
+export type ImageAccess = "auto" | "mapped" | "written";
+
 /** Options by whom they are for. */
 export interface SplitMountOptions {
   /** The design's, and the data path's. Not checked yet: the image says which design it is. */
@@ -77,6 +87,7 @@ export interface SplitMountOptions {
   readonly readOnly: boolean;
   readonly media: MediaName | null;
   readonly cache: CacheMode;
+  readonly access: ImageAccess;
   readonly allowOther: boolean;
   /** null: the path of the image. */
   readonly fsname: string | null;
@@ -104,6 +115,7 @@ export function splitMountOptions(given: OptionValues): SplitMountOptions {
     readOnly: design["ro"] === "1",
     media: media === "none" ? null : media,
     cache: values["cache"] as CacheMode,
+    access: values["image"] as ImageAccess,
     allowOther: values["allow_other"] === "1",
     fsname: values["fsname"] === "" ? null : values["fsname"]!,
   };

@@ -1,6 +1,7 @@
 /** What the processes and threads of a mount tell each other. Plain data: it is copied. */
 import type { CacheMode } from "@xiplab/fuse";
 import type { Census, MediaName, OptionValues } from "@xiplab/core";
+import type { ImageAccess } from "./options.ts";
 
 /** Everything that a server needs to know. */
 export interface MountPlan {
@@ -16,6 +17,7 @@ export interface MountPlan {
   readonly kernel: readonly string[];
   readonly media: MediaName | null;
   readonly cache: CacheMode;
+  readonly access: ImageAccess;
   readonly allowOther: boolean;
   readonly source: string;
   readonly debug: boolean;
@@ -68,6 +70,8 @@ export type DaemonMessage =
 /** What a mount did, from its opening to its end. Counts, and bytes. */
 export interface MountStats {
   readonly personality: string;
+  /** Why the image file was not mapped, in words; null where it was. */
+  readonly notMapped: string | null;
   readonly stores: number;
   readonly flushes: number;
   readonly fences: number;

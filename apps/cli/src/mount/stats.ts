@@ -31,7 +31,8 @@ export function printStats(context: Context, image: string, stats: MountStats): 
   const rows = [...countRows(stats), ...mediaRows(stats), ...requestRows(stats)];
   const width = Math.max(...rows.map(([label]) => label.length));
   const valueWidth = Math.max(...rows.map(([, value]) => value.length));
-  print(context, `${image}: ${stats.personality}`);
+  const access = stats.notMapped === null ? "mapped" : `read and written (${stats.notMapped})`;
+  print(context, `${image}: ${stats.personality}, ${access}`);
   for (const [label, value] of rows) {
     print(context, `  ${label.padEnd(width)}  ${value.padStart(valueWidth)}`);
   }

@@ -18,9 +18,10 @@ import {
   OpcodeNames,
   type ServeOptions,
 } from "@xiplab/fuse";
+import { ffiMapper } from "@xiplab/host-mapped";
 import { processContext } from "../context.ts";
 import { type Mounted, mountedOn, type OpenedImage, withDevice } from "../image.ts";
-import { asProblem } from "../problem.ts";
+import { asProblem, Problem } from "../problem.ts";
 import { refuseUnknown } from "./options.ts";
 import { CountingChannel, PacedChannel, SyncChannel } from "./channels.ts";
 import type {
@@ -56,6 +57,7 @@ async function openAndServe(plan: MountPlan): Promise<MountStats | null> {
     type: plan.type,
     options: plan.design,
     observers: meter === null ? [] : [meter],
+    mapper: plan.access === "written" ? undefined : ffiMapper({ anywhere: insists(plan) }),
   };
   const never = new AbortController().signal;
   const context = { ...processContext(), cwd: plan.cwd };
@@ -64,6 +66,7 @@ async function openAndServe(plan: MountPlan): Promise<MountStats | null> {
     plan.image,
     opening,
     (opened) => {
+      tellAccess(plan, opened);
       refuseUnknown(opened.personality, plan.design);
       const facts = factsOf(opened, plan);
       return mountedOn(plan.image, opened, opening, never, async (mounted) => {
@@ -75,6 +78,25 @@ async function openAndServe(plan: MountPlan): Promise<MountStats | null> {
     },
   );
   return collect === null ? null : collect();
+}
+
+function insists({ access }: MountPlan): boolean {
+  return access === "mapped";
+}
+
+/** @throws Problem where the file was to be mapped, and is not */
+function tellAccess(plan: MountPlan, opened: OpenedImage): void {
+  const why = notMapped(plan, opened);
+  if (insists(plan) && why !== null) {
+    const hint = "without -o image=mapped it is read and written instead";
+    throw new Problem(`${plan.image}: cannot be mapped: ${why}`, hint);
+  }
+  if (plan.debug) writeSync(2, `image: ${why === null ? "mapped" : `read and written (${why})`}\n`);
+}
+
+/** In words, or null. */
+function notMapped({ access }: MountPlan, opened: Pick<OpenedImage, "notMapped">): string | null {
+  return access === "written" ? "as asked for" : opened.notMapped;
 }
 
 /** Of the image before it is mounted, which may change it. */
@@ -131,12 +153,12 @@ function serveOptions({ cache, debug }: MountPlan): ServeOptions {
   return { cache, activity, trace: (line) => void writeSync(2, `${line}\n`) };
 }
 
-function countersOf({ vfs, device, personality }: Mounted) {
+function countersOf({ vfs, device, personality, ...mounted }: Mounted) {
   const { bytes, stores, flushes, fences } = device.counters;
   const byPurpose = PurposeNames.map((purpose, index) => [purpose, bytes[index]!] as const);
   const { transactions } = vfs.counters;
   const counters = { stores, flushes, fences, transactions, bytes: Object.fromEntries(byPurpose) };
-  return { personality: personality.name, ...counters };
+  return { personality: personality.name, notMapped: notMapped(plan, mounted), ...counters };
 }
 
 function requestsOf({ counts }: CountingChannel): Record<string, number> {
