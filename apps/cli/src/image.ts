@@ -9,7 +9,6 @@ import {
   openHostFile,
   OptionError,
   type OptionValues,
-  PAGE_SIZE,
   type Personality,
   type PmemDevice,
   type PmemObserver,
@@ -21,6 +20,7 @@ import {
 import { type Context, hostPath } from "./context.ts";
 import type { Identity } from "./copy/into-image.ts";
 import { EXIT_FAILED } from "./exit-codes.ts";
+import { refuseFile } from "./image-file.ts";
 import { lockImage } from "./image-lock.ts";
 import { personalities, personalityNamed, probe } from "./personalities.ts";
 import { asProblem, Problem } from "./problem.ts";
@@ -248,26 +248,6 @@ export async function createImage(
 export function imageIdentity(path: string): Identity {
   const stat = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
   return { dev: stat?.dev ?? -1n, ino: stat?.ino ?? -1n };
-}
-
-/** @throws Problem for what cannot be an image, whatever is in it */
-export function refuseFile(image: string, path: string): void {
-  const stat = fs.statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    throw new Problem(
-      `${image}: no such file`,
-      `make an image with: xip mkfs ${personalities[0]!.name} ${image} --size 64M`,
-    );
-  }
-  if (stat.isDirectory()) throw new Problem(`${image}: is a directory, not an image`);
-  if (!stat.isFile()) throw new Problem(`${image}: is not a regular file`);
-  if (stat.size === 0) throw new Problem(`${image}: is empty, and no image`);
-  if (stat.size % PAGE_SIZE !== 0) {
-    throw new Problem(
-      `${image}: no image has ${stat.size} bytes: that is no multiple of ${PAGE_SIZE}`,
-      "it may have been cut short on its way here",
-    );
-  }
 }
 
 function recognise(image: string, device: PmemDevice): Personality {

@@ -18,13 +18,8 @@ import { Problem, usage } from "../problem.ts";
 import { startPatience } from "../progress.ts";
 import { formatSize } from "../text.ts";
 import { headFacts, printFacts } from "./info.ts";
-import {
-  addShortForms,
-  DEFAULT_OPTIONS,
-  optionsHelp,
-  type ShortForms,
-  shortForms,
-} from "./mkfs-options.ts";
+import { addShortForms, optionsHelp, type ShortForms, shortForms } from "./mkfs-options.ts";
+import { DEFAULT_OPTIONS } from "./option-lines.ts";
 
 interface MkfsOptions extends ShortForms {
   readonly size?: number;

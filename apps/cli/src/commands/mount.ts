@@ -1,12 +1,12 @@
 /** `xip mount`: an image as a directory of the host, for every program. */
 import { existsSync, realpathSync } from "node:fs";
-import type { OptionValues } from "@xiplab/core";
-import { unmountFuse } from "@xiplab/fuse";
+import type { OptionValues } from "@xiplab/core/spec";
+import { unmountFuse } from "@xiplab/fuse/mount";
 import type { Cli } from "../cli.ts";
 import { examples, imageOptions, jsonOption } from "../command.ts";
 import { type Context, hostPath, note, print, printJson } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
-import { refuseFile } from "../image.ts";
+import { refuseFile } from "../image-file.ts";
 import { startDaemon } from "../mount/background.ts";
 import { readyLine, serveToTheEnd, tellReady } from "../mount/foreground.ts";
 import { imageMounts, mountAt, realMountPoint } from "../mount/mount-table.ts";
@@ -16,7 +16,7 @@ import type { MountPlan } from "../mount/protocol.ts";
 import { checkMountPoint, requireMounting } from "../mount/refusals.ts";
 import { usage } from "../problem.ts";
 import { startWaiting } from "../progress.ts";
-import { optionTableLines } from "./mkfs-options.ts";
+import { optionTableLines } from "./option-lines.ts";
 
 interface MountOptions {
   readonly type?: string;

@@ -2,13 +2,11 @@
 import {
   type MediaName,
   MediaNames,
-  mountOptionTable,
   OptionError,
   type OptionTable,
   type OptionValues,
   parseOptions,
-  type Personality,
-} from "@xiplab/core";
+} from "@xiplab/core/spec";
 import type { CacheMode } from "@xiplab/fuse";
 
 /** Options of `xip mount` itself, beyond those of the design. */
@@ -38,7 +36,7 @@ export const FACE_OPTIONS = {
 } satisfies OptionTable;
 
 /** Flags that the kernel keeps for itself, and mount(8) knows. */
-const KERNEL_FLAGS: readonly string[] = [
+export const KERNEL_FLAGS: readonly string[] = [
   "suid",
   "nosuid",
   "dev",
@@ -119,16 +117,4 @@ export function splitMountOptions(given: OptionValues): SplitMountOptions {
     allowOther: values["allow_other"] === "1",
     fsname: values["fsname"] === "" ? null : values["fsname"]!,
   };
-}
-
-/** @throws OptionError which lists everything that `xip mount -o` takes for this design */
-export function refuseUnknown(design: Personality, options: OptionValues): void {
-  const table = mountOptionTable(design);
-  for (const name of Object.keys(options)) {
-    if (Object.hasOwn(table, name)) continue;
-    const valid = [...Object.keys(table), ...Object.keys(FACE_OPTIONS), ...KERNEL_FLAGS];
-    throw new OptionError(
-      `${design.name} has no mount option '${name}'; valid options: ${valid.join(", ")}`,
-    );
-  }
 }

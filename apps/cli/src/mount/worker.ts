@@ -22,7 +22,6 @@ import { ffiMapper } from "@xiplab/host-mapped";
 import { processContext } from "../context.ts";
 import { type Mounted, mountedOn, type OpenedImage, withDevice } from "../image.ts";
 import { asProblem, Problem } from "../problem.ts";
-import { refuseUnknown } from "./options.ts";
 import { CountingChannel, PacedChannel, SyncChannel } from "./channels.ts";
 import type {
   MediaStats,
@@ -34,6 +33,7 @@ import type {
   WorkerMessage,
 } from "./protocol.ts";
 import { toldProblem } from "./told-problem.ts";
+import { refuseUnknown } from "./unknown-options.ts";
 
 const NS_PER_MS = 1e6;
 const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
