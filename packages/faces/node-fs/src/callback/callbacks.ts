@@ -6,15 +6,16 @@
  * nothing but `null` is passed where there is no result.
  */
 import type * as NodeFs from "node:fs";
-import { modeOf, requireInteger } from "../sync/arguments.ts";
+import { buffersOf, modeOf, requireInteger } from "../sync/arguments.ts";
 import { openFlagsOf } from "../sync/open-flags.ts";
 import { textPath } from "../tree/context.ts";
 import { requireFunction, requireSignal } from "./arguments.ts";
 import { abortError } from "./abort.ts";
 import type { AsyncPlatform } from "./platform.ts";
 import { isRefusal, Schedule } from "./schedule.ts";
+import { readNamed, requireFlag, requireTime } from "./whole-file.ts";
 import type { SyncFs } from "./sync-fs.ts";
-import { readInto, readTransfer, requireView, type Transfer, writeTransfer } from "./transfers.ts";
+import { readCall, type TransferCall, writeCall } from "./transfers.ts";
 
 /** The names that are made here. */
 type CallbackName = keyof typeof REQUIRED | SpecialName;
@@ -74,9 +75,11 @@ export function createCallbacks(sync: SyncFs, platform: AsyncPlatform): Callback
   const schedule = new Schedule(platform);
   const forms: Forms = {};
   for (const [name, required] of Object.entries(REQUIRED)) {
-    const work = synchronous(sync, name);
+    const plain = synchronous(sync, name);
+    const reads = (all: unknown[]): unknown => readNamed(platform, all[0], () => plain(all));
+    const work = name === "readFile" ? reads : plain;
     const form = (...values: unknown[]): void => callBack(schedule, work, values, required, name);
-    forms[name] = named(name, form);
+    forms[name] = withName(name, form);
   }
   const more = [exists(sync, schedule), close(sync, schedule), realpath(sync, schedule)];
   for (const form of [...more, ...transfers(sync, schedule)]) forms[form.name] = form;
@@ -86,6 +89,10 @@ export function createCallbacks(sync: SyncFs, platform: AsyncPlatform): Callback
 /** The synchronous function of that name, with the arguments that its asynchronous form takes. */
 export function synchronous(sync: SyncFs, name: string): (values: unknown[]) => unknown {
   const key = `${name}Sync` as keyof SyncFs;
+  if (name === "stat" || name === "fstat") {
+    // Here null is no options, where the synchronous form stumbles over it.
+    return ([file, options]) => Reflect.apply(sync[key], sync, [file, options ?? undefined]);
+  }
   // Only `stat` may be quiet about absence when it is asynchronous.
   if (name !== "lstat") return (values) => Reflect.apply(sync[key], sync, values) as unknown;
   return ([path, options]) => {
@@ -119,12 +126,19 @@ const CHECKED_FIRST: Readonly<Record<string, Check>> = {
   fchmod: (platform, [, mode]) => void modeOf(platform, mode, "mode"),
   fchown: checkIds,
   ftruncate: checkLength,
+  futimes: (platform, [, accessed, modified]) => {
+    requireTime(platform, accessed, "atime");
+    requireTime(platform, modified, "mtime");
+  },
   open: (platform, [path, flags]) => {
     openFlagsOf(platform, flags);
     textPath(platform, path);
   },
   truncate: checkLength,
 };
+
+/** Those whose options have a flag. */
+const WHOLE_FILES: readonly string[] = ["appendFile", "readFile", "writeFile"];
 
 function callBack(
   schedule: Schedule,
@@ -139,6 +153,8 @@ function callBack(
   if (typeof callback !== "function") CHECKED_FIRST[name]?.(schedule.platform, values);
   requireFunction(schedule.platform, callback, "cb");
   const given = values.slice(0, at);
+  if (WHOLE_FILES.includes(name))
+    requireFlag(schedule.platform, given[required], name === "readFile");
   if (ABORTABLE.includes(name) && hasSignal(given[required])) {
     abortable(schedule, work, given, given[required].signal, callback);
   } else tell(schedule, () => work(given), callback);
@@ -182,7 +198,7 @@ function abortable(
   );
 }
 
-function named<F extends (...values: never[]) => unknown>(name: string, form: F): F {
+function withName<F extends (...values: never[]) => unknown>(name: string, form: F): F {
   return Object.defineProperty(form, "name", { value: name });
 }
 
@@ -197,22 +213,22 @@ function promisified(form: (...values: unknown[]) => void, names: readonly strin
         else resolve(Object.fromEntries(names.map((name, index) => [name, results[index]])));
       });
     });
-  return Object.defineProperty(form, PROMISIFY, { value: named(form.name, custom) });
+  return Object.defineProperty(form, PROMISIFY, { value: withName(form.name, custom) });
 }
 
 function exists(sync: SyncFs, schedule: Schedule) {
-  const form = named("exists", (path: unknown, callback: unknown): void => {
+  const form = withName("exists", (path: unknown, callback: unknown): void => {
     requireFunction(schedule.platform, callback, "cb");
     const found = sync.existsSync(path as string);
     schedule.defer(() => callback(found));
   });
   const custom = (path: unknown): Promise<unknown> => new Promise((resolve) => form(path, resolve));
-  return Object.defineProperty(form, PROMISIFY, { value: named("exists", custom) });
+  return Object.defineProperty(form, PROMISIFY, { value: withName("exists", custom) });
 }
 
 /** Without a callback an error is thrown where nobody catches it, as in Node. */
 function close(sync: SyncFs, schedule: Schedule) {
-  return named("close", (fd: unknown, ...rest: unknown[]): void => {
+  return withName("close", (fd: unknown, ...rest: unknown[]): void => {
     const callback = rest[0] === undefined ? throwError : rest[0];
     requireFunction(schedule.platform, callback, "cb");
     tell(schedule, () => sync.closeSync(fd as number), callback);
@@ -225,7 +241,7 @@ function throwError(error: unknown): void {
 
 function realpath(sync: SyncFs, schedule: Schedule) {
   const derive = (work: (path: string, options: undefined) => string) =>
-    named("realpath", (...values: unknown[]): void => {
+    withName("realpath", (...values: unknown[]): void => {
       const given = (all: unknown[]): unknown => Reflect.apply(work, sync, all);
       callBack(schedule, given, values, 1, "realpath");
     });
@@ -234,11 +250,13 @@ function realpath(sync: SyncFs, schedule: Schedule) {
   return Object.assign(form, { native });
 }
 
+type ParseCall = (platform: AsyncPlatform, values: readonly unknown[]) => TransferCall;
+
 /** The four that tell the buffers back. */
 function transfers(sync: SyncFs, schedule: Schedule) {
-  const single = (name: "read" | "write", count: string, parse: typeof readCall) => {
+  const single = (name: "read" | "write", count: string, parse: ParseCall) => {
     const work = synchronous(sync, name);
-    const form = named(name, (...values: unknown[]): void => {
+    const form = withName(name, (...values: unknown[]): void => {
       requireInteger(schedule.platform, values[0], "fd", 0, INT32_MAX);
       const { buffer, callback, given } = parse(schedule.platform, values);
       requireFunction(schedule.platform, callback, "cb");
@@ -248,8 +266,9 @@ function transfers(sync: SyncFs, schedule: Schedule) {
   };
   const several = (name: "readv" | "writev", names: readonly string[]) => {
     const work = synchronous(sync, name);
-    const form = named(name, (fd: unknown, buffers: unknown, ...rest: unknown[]): void => {
+    const form = withName(name, (fd: unknown, buffers: unknown, ...rest: unknown[]): void => {
       requireInteger(schedule.platform, fd, "fd", 0, INT32_MAX);
+      buffersOf(schedule.platform, buffers);
       const callback = rest[1] ? rest[1] : rest[0];
       requireFunction(schedule.platform, callback, "cb");
       const position = typeof rest[0] === "number" ? rest[0] : null;
@@ -267,34 +286,4 @@ function transfers(sync: SyncFs, schedule: Schedule) {
 
 function transfer(schedule: Schedule, work: () => unknown, buffer: unknown, told: Callback): void {
   tell(schedule, work, (error, count) => told(error, count ?? 0, buffer));
-}
-
-interface TransferCall extends Transfer {
-  readonly callback: unknown;
-}
-
-/** `fd, [buffer], [{offset, length, position} | offset, length, position], callback`. */
-function readCall(platform: AsyncPlatform, values: unknown[]): TransferCall {
-  const [, second, third] = values;
-  if (values.length > 4) {
-    // Here a length that is missing means nothing, where everywhere else it means everything.
-    const [, buffer, offset, length, position, callback] = values;
-    requireView(platform, buffer);
-    return {
-      ...readTransfer(platform, [buffer, offset ?? 0, Number(length) | 0, position]),
-      callback,
-    };
-  }
-  const callback = values[Math.max(values.length, 2) - 1];
-  if (values.length === 4) return { ...readInto(platform, second, third ?? {}, false), callback };
-  const isView = values.length === 3 && ArrayBuffer.isView(second);
-  const options = values.length === 3 && !isView ? second : undefined;
-  return { ...readInto(platform, isView ? second : undefined, options, false), callback };
-}
-
-/** As `writeTransfer`; the callback is the first function. */
-function writeCall(_platform: AsyncPlatform, values: unknown[]): TransferCall {
-  const at = values.findIndex((value, index) => index > 1 && typeof value === "function");
-  const given = at < 0 ? values : values.slice(0, at);
-  return { ...writeTransfer(given.slice(1)), callback: at < 0 ? undefined : values[at] };
 }

@@ -11,9 +11,11 @@ import { methodNotImplemented } from "../callback/coded-error.ts";
 import type { AsyncPlatform } from "../callback/platform.ts";
 import { Schedule } from "../callback/schedule.ts";
 import type { SyncFs } from "../callback/sync-fs.ts";
+import { readNamed, requireFlag } from "../callback/whole-file.ts";
 import { invalidType } from "../errors.ts";
 import type { HandleStreams } from "../streams/handle-streams.ts";
-import { requireObject } from "../sync/arguments.ts";
+import { modeOf, optionsOf, requireBoolean, requireObject } from "../sync/arguments.ts";
+import { textPath } from "../tree/context.ts";
 import { type FileHandleClass, fileHandleClass, unlessAborted } from "./file-handle.ts";
 import { type HandleContext, handleStateOf } from "./handle-state.ts";
 import { isPieces, writePieces } from "./write-data.ts";
@@ -45,6 +47,28 @@ const PLAIN = [
   "utimes",
 ] as const;
 
+/** What promises ask of arguments otherwise than synchronous forms; the arguments for these. */
+type Check = (platform: AsyncPlatform, values: unknown[]) => unknown[];
+const CHECKED_FIRST: Readonly<Partial<Record<string, Check>>> = {
+  mkdir(platform, [path, options]) {
+    if (typeof options !== "object" || options === null) return [path, options];
+    const { recursive = false, mode = 0o777 } = options as { recursive?: unknown; mode?: unknown };
+    textPath(platform, path);
+    requireBoolean(platform, recursive, "options.recursive");
+    return [path, { recursive, mode: modeOf(platform, mode, "mode", 0o777) }];
+  },
+  readdir(platform, [path, given]) {
+    const options = optionsOf(platform, given, {}) as { recursive?: unknown };
+    // Anything will do for a boolean.
+    return [path, { ...options, recursive: Boolean(options.recursive) }];
+  },
+  readlink(platform, [path, options]) {
+    optionsOf(platform, options, {});
+    textPath(platform, path, "oldPath");
+    return [path, options];
+  },
+};
+
 type Form = (...values: unknown[]) => Promise<unknown>;
 
 /** `streams`: what FileHandle.createReadStream and its like make; null where the host has none. */
@@ -59,7 +83,8 @@ export function createPromises(
   const forms: Record<string, Form> = { ...files(context, Handle) };
   for (const name of PLAIN) {
     const work = synchronous(sync, name);
-    forms[name] = (...values) => schedule.run(() => work(values));
+    const check = CHECKED_FIRST[name];
+    forms[name] = (...values) => schedule.run(() => work(check?.(platform, values) ?? values));
   }
   for (const name of ["stat", "lstat"]) forms[name] = stat(context, name);
   forms["realpath"] = (path, options) =>
@@ -112,7 +137,9 @@ function files(context: HandleContext, Handle: FileHandleClass): Record<string, 
     if (handleStateOf(path) !== undefined) return (path as FileHandle).readFile(options as null);
     requirePath(schedule.platform, path);
     const signal = signalOf(schedule.platform, options);
-    const work = (): unknown => sync.readFileSync(path as string, options as null);
+    const given = withFlag(options);
+    const work = (): unknown =>
+      readNamed(schedule.platform, path, () => sync.readFileSync(path as string, given as null));
     return unlessAborted(schedule.run(work, !!signal), signal);
   };
   const write = (name: "appendFile" | "writeFile"): Form => {
@@ -123,6 +150,7 @@ function files(context: HandleContext, Handle: FileHandleClass): Record<string, 
       requirePath(schedule.platform, path);
       const signal = signalOf(schedule.platform, options);
       const flag = name === "appendFile" ? "a" : "w";
+      requireFlag(schedule.platform, options, false);
       if (isPieces(data)) return writeFrom(context, path as string, data, options, flag);
       return unlessAborted(
         schedule.run(() => work([path, data, options]), !!signal),
@@ -133,9 +161,15 @@ function files(context: HandleContext, Handle: FileHandleClass): Record<string, 
   return { open, readFile, writeFile: write("writeFile"), appendFile: write("appendFile") };
 }
 
+/** Whatever is falsy is no flag. */
+function withFlag(options: unknown): unknown {
+  if (typeof options !== "object" || options === null || !("flag" in options)) return options;
+  return { ...options, flag: options.flag || "r" };
+}
+
 /** A descriptor is no path here. @throws TypeError ERR_INVALID_ARG_TYPE */
 function requirePath(platform: AsyncPlatform, path: unknown): void {
-  if (typeof path !== "number") return;
+  if (typeof path !== "number" && typeof path !== "symbol" && typeof path !== "bigint") return;
   throw invalidType(platform, "path", "of type string or an instance of Buffer or URL", path);
 }
 

@@ -78,7 +78,7 @@ export function readSync(
     ({ offset = 0, position = null } = options);
     ({ length = buffer.byteLength - (offset as number) } = options);
   }
-  offset ??= 0;
+  if (offset === undefined) offset = 0;
   requireInteger(platform, offset, "offset", 0);
   const wanted = (length as number) | 0;
   const pos = readPosition(host, position, wanted);

@@ -12,6 +12,7 @@ const LINKS_MAX = 40;
 export function realpathSync(host: Host, path: unknown, given: unknown): string | Uint8Array {
   const { encoding } = optionsOf(host.platform, given, NO_OPTIONS);
   const plain = isUrl(path) ? host.platform.fileUrlToPath(path) : path;
+  if (typeof plain === "symbol") throw new TypeError("Cannot convert a Symbol value to a string");
   const text = typeof plain === "string" ? plain : String(plain);
   nameOf(host, text);
   const real = realText(host, resolvePath(host.cwd, text));
@@ -59,8 +60,7 @@ export function realpathNativeSync(host: Host, path: unknown, given: unknown): s
 
 function realName(host: Host, path: Name): Name {
   if (path === "") throw new FsError("ENOENT");
-  // The errors of the whole path come first, and a link at its end is followed.
-  host.task.stat(path);
+  statUnlessLong(host, path);
   let real = path.startsWith("/") ? "" : realStart(host);
   let rest = path.split("/");
   let links = 0;
@@ -82,6 +82,18 @@ function realName(host: Host, path: Name): Name {
     rest = [...target.split("/"), ...rest];
   }
   return (real === "" ? "/" : real) as Name;
+}
+
+/**
+ * The errors of the whole path come first, and a link at its end is followed; but a path that is too
+ * long for one call is fine for realpath, which goes step by step.
+ */
+function statUnlessLong(host: Host, path: Name): void {
+  try {
+    host.task.stat(path);
+  } catch (error) {
+    if (!(error instanceof FsError) || error.code !== "ENAMETOOLONG") throw error;
+  }
 }
 
 /** The working directory, without links: it was resolved when the instance was made. */

@@ -10,7 +10,7 @@ import {
   O_WRONLY,
   type OpenFile,
 } from "@xiplab/core";
-import { fileTooLarge, invalidType, invalidValue, systemError } from "../errors.ts";
+import { fileTooLarge, invalidType, invalidValue, systemError, uvError } from "../errors.ts";
 import {
   bytesOf,
   type EncodingOptions,
@@ -50,15 +50,16 @@ export function readFileSync(host: Host, path: unknown, given: unknown): Uint8Ar
     throw invalidType(platform, "options.buffer", expected, buffer);
   }
   const bytes = isInt32(path)
-    ? readOpenFile(host, openFileOf(host, path, failingCall(options)), options)
+    ? readOpenFile(host, fileToRead(host, path, options), options)
     : readPath(host, nameOf(host, path), options);
   return encoding && encoding !== "buffer" ? platform.decode(bytes, encoding) : bytes;
 }
 
-/** Text is read by Node in one call of C++, which does not ask for the size first. */
-function failingCall({ encoding, buffer }: ReadFileOptions): string {
-  const isText = encoding === "utf8" || encoding === "utf-8";
-  return isText && buffer === undefined ? "read" : "fstat";
+/** Text is read by Node in one call of C++, which does not ask for the size first, nor the sign. */
+function fileToRead(host: Host, fd: number, { encoding, buffer }: ReadFileOptions): OpenFile {
+  const isText = (encoding === "utf8" || encoding === "utf-8") && buffer === undefined;
+  if (isText && fd < 0) throw uvError("EBADF", "read");
+  return openFileOf(host, fd, isText ? "read" : "fstat");
 }
 
 function readPath(host: Host, name: Name, options: ReadFileOptions): Uint8Array {

@@ -6,6 +6,7 @@ import type { BigIntStats, CopyOptions, Stats } from "node:fs";
 import { requireFunction } from "../callback/arguments.ts";
 import { codedError } from "../callback/coded-error.ts";
 import { requireBoolean, requireInteger, requireObject } from "../sync/arguments.ts";
+import { invalidType, invalidValue } from "../errors.ts";
 import { dirname, joinPath } from "./paths.ts";
 import { hasCode, resolve, textPath, type TreeContext } from "./context.ts";
 import { existsError, invalid, refuse, specialFile } from "./cp-errors.ts";
@@ -80,18 +81,62 @@ export function cpCall(
   const { platform } = context.schedule;
   const copy = { ...context, options: cpOptions(context, options), isSync };
   const from = textPath(platform, source, "src");
-  return cp(copy, from, textPath(platform, target, "dest"));
+  const to = textPath(platform, target, "dest");
+  if (isSync) return cpAtOnce(copy, exactText(copy, source, from), exactText(copy, target, to));
+  return cpLater(
+    copy,
+    from,
+    to,
+    [source, target].find((path) => path instanceof Uint8Array),
+  );
 }
 
-function* cp(copy: Copy, source: string, target: string): Steps<void> {
+/** The walk is one over texts: bytes that have none would name another file. */
+function exactText({ schedule }: Copy, given: unknown, text: string): string {
+  if (!(given instanceof Uint8Array)) return text;
+  const bytes = schedule.platform.encode(text, "utf8");
+  const isExact = bytes.length === given.length && bytes.every((byte, at) => byte === given[at]);
+  if (!isExact) throw invalidValue(schedule.platform, "path", given, "must be UTF-8");
+  return text;
+}
+
+/** `bytes`: a path that was given as such. Node finds out after its first look. */
+function* cpLater(copy: Copy, source: string, target: string, bytes: unknown): Steps<void> {
   const found = yield* look(copy, source, target);
   if (found === null) return;
+  if (bytes !== undefined) {
+    throw invalidType(copy.schedule.platform, "path", "of type string", bytes);
+  }
   requireOutside(copy, source, found.source, target);
-  const { sync } = copy;
-  const parent = dirname(target);
-  if (statOrNull(() => sync.statSync(parent)) === null) sync.mkdirSync(parent, { recursive: true });
+  makeParent(copy, target);
   yield* copyItem(copy, source, target, found.target);
 }
+
+/** As Node: what the source leads to is what it is for the checks, a link as a target is a link. */
+function* cpAtOnce(copy: Copy, source: string, target: string): Steps<void> {
+  if (!(yield* isWanted(copy, source, target))) return;
+  const { sync, options } = copy;
+  const stat = statOf(copy);
+  const own = stat(source, { bigint: true });
+  // A link that leads nowhere can be copied too.
+  const from = statIfAny(() => sync.statSync(source, { bigint: true })) ?? own;
+  const behind = statIfAny(() => sync.statSync(target, { bigint: true }));
+  if (behind !== null && isSame(from, behind)) throw invalid(copy, "same", source, target);
+  const to = statIfAny(() => stat(target, { bigint: true }));
+  requireDistinct(copy, source, target, { source: from, target: to });
+  if (from.isDirectory() && !options.recursive) throw refuse(copy, "directory", source, target);
+  requireOutside(copy, source, own, target);
+  if (to === null) makeParent(copy, target);
+  const existing = statOrNull(() => stat(target, { bigint: true }));
+  yield* copyItem(copy, source, target, existing);
+}
+
+function makeParent({ sync }: Copy, target: string): void {
+  const parent = dirname(target);
+  if (statOrNull(() => sync.statSync(parent)) === null) sync.mkdirSync(parent, { recursive: true });
+}
+
+const statOf = ({ sync, options }: Copy) => (options.dereference ? sync.statSync : sync.lstatSync);
 
 interface Found {
   readonly source: BigIntStats;
@@ -100,18 +145,28 @@ interface Found {
 
 /** What is at both ends; null where the filter does not want it. @throws Error ERR_FS_CP_* */
 function* look(copy: Copy, source: string, target: string): Steps<Found | null> {
-  const { sync, options } = copy;
-  if (options.filter !== undefined) {
-    const wanted = yield options.filter(source, target);
-    if (wanted instanceof Promise) {
-      const message = 'Expected boolean to be returned from the "filter" function but got an ';
-      throw codedError(TypeError, "ERR_INVALID_RETURN_VALUE", `${message}instance of Promise.`);
-    }
-    if (!wanted) return null;
-  }
-  const stat = options.dereference ? sync.statSync : sync.lstatSync;
+  if (!(yield* isWanted(copy, source, target))) return null;
+  const stat = statOf(copy);
   const from = stat(source, { bigint: true });
   const to = statOrNull(() => stat(target, { bigint: true }));
+  const found = { source: from, target: to };
+  requireDistinct(copy, source, target, found);
+  return found;
+}
+
+function* isWanted({ options }: Copy, source: string, target: string): Steps<boolean> {
+  if (options.filter === undefined) return true;
+  const wanted = yield options.filter(source, target);
+  if (wanted instanceof Promise) {
+    const message = 'Expected boolean to be returned from the "filter" function but got an ';
+    throw codedError(TypeError, "ERR_INVALID_RETURN_VALUE", `${message}instance of Promise.`);
+  }
+  return Boolean(wanted);
+}
+
+/** Not the same, not one over the other kind, not into itself. @throws Error ERR_FS_CP_* */
+function requireDistinct(copy: Copy, source: string, target: string, found: Found): void {
+  const { source: from, target: to } = found;
   if (to !== null) {
     if (isSame(from, to)) throw invalid(copy, "same", source, target);
     if (from.isDirectory() && !to.isDirectory()) throw refuse(copy, "toFile", source, target);
@@ -120,7 +175,6 @@ function* look(copy: Copy, source: string, target: string): Steps<Found | null> 
   if (from.isDirectory() && isInside(copy, source, target)) {
     throw invalid(copy, "inside", source, target);
   }
-  return { source: from, target: to };
 }
 
 const isSame = (one: BigIntStats, other: BigIntStats): boolean =>
@@ -136,6 +190,16 @@ function statOrNull<T>(stat: () => T): T | null {
   }
 }
 
+/** Null where there is nothing, or nothing can be. */
+function statIfAny<T>(stat: () => T): T | null {
+  try {
+    return stat();
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG")) return null;
+    throw error;
+  }
+}
+
 /** Is `target`, by its text, `source` or below it? */
 function isInside(context: TreeContext, source: string, target: string): boolean {
   const from = resolve(context, source);
@@ -145,12 +209,15 @@ function isInside(context: TreeContext, source: string, target: string): boolean
 /** No directory above the target may be the source, whatever links lead there. */
 function requireOutside(copy: Copy, source: string, stat: BigIntStats, target: string): void {
   const sourceParent = resolve(copy, dirname(source));
+  // What an error names: Node's cp climbs with it, its cpSync does not.
+  let below = target;
   let parent = resolve(copy, dirname(target));
   while (parent !== sourceParent && parent !== "/") {
     const above = parent;
     const found = statOrNull(() => copy.sync.statSync(above, { bigint: true }));
     if (found === null) return;
-    if (isSame(stat, found)) throw invalid(copy, "inside", source, target);
+    if (isSame(stat, found)) throw invalid(copy, "inside", source, copy.isSync ? target : below);
+    below = parent;
     parent = dirname(parent);
   }
 }
@@ -233,8 +300,10 @@ function copyLink(copy: Copy, source: string, target: string, existing: BigIntSt
   const isDirectory = statOrNull(() => sync.statSync(source))?.isDirectory() === true;
   if (isDirectory && isInside(copy, from, old))
     throw invalid(copy, "linkInside", from, old, target);
-  // Its content would go with what is overwritten.
-  if (isDirectory && isInside(copy, old, from)) throw refuse(copy, "link", from, old, target);
+  // Its content would go with what is overwritten. Node asks what must be there: the source for cp,
+  // the target for cpSync.
+  const isOver = sync.statSync(copy.isSync ? target : source).isDirectory();
+  if (isOver && isInside(copy, old, from)) throw refuse(copy, "link", from, old, target);
   sync.unlinkSync(target);
   sync.symlinkSync(from, target);
 }

@@ -22,26 +22,29 @@ export function mkdtemp(
   const { platform } = context.schedule;
   const { encoding } = optionsOf<{ encoding?: string | null }>(platform, given, {});
   const start = textPath(platform, prefix, "prefix");
+  const bytes = prefix instanceof Uint8Array ? prefix : platform.encode(start, "utf8");
   if (start.endsWith("X") && !isWarned) {
     isWarned = true;
     const message = "mkdtemp() templates ending with X are not portable. For details see: ";
     platform.emitWarning(`${message}https://nodejs.org/api/fs.html`, "Warning");
   }
-  const path = makeDirectory(context, start);
-  if (!encoding || encoding === "utf8" || encoding === "utf-8") return path;
-  const bytes = platform.wrap(platform.encode(path, "utf8"));
-  return encoding === "buffer" ? bytes : platform.decode(bytes, encoding);
+  const path = makeDirectory(context, bytes);
+  return encoding === "buffer" ? path : platform.decode(path, encoding || "utf8");
 }
 
-function makeDirectory({ sync, schedule }: TreeContext, start: string): string {
+function makeDirectory({ sync, schedule }: TreeContext, start: Uint8Array): Uint8Array {
+  const { platform } = schedule;
+  const path = platform.wrap(new Uint8Array(start.length + LENGTH));
+  path.set(start);
   for (let attempt = 1; ; attempt++) {
-    const path = start + randomName(schedule.platform.randomBytes(LENGTH));
+    path.set(platform.encode(randomName(platform.randomBytes(LENGTH)), "utf8"), start.length);
     try {
-      sync.mkdirSync(path, MODE);
+      sync.mkdirSync(path as Buffer, MODE);
       return path;
     } catch (error) {
       if (hasCode(error, "EEXIST") && attempt < ATTEMPTS_MAX) continue;
-      throw template(error, path, `${start}XXXXXX`);
+      const shown = `${platform.decode(start, "utf8")}XXXXXX`;
+      throw template(error, platform.decode(path, "utf8"), shown);
     }
   }
 }

@@ -52,10 +52,21 @@ export function* rm(
   if (!isDirectory) {
     yield* retry(() => sync.unlinkSync(path as string), options);
   } else if (options.recursive) {
-    yield* removeTree(context, path, options);
+    if (!isRemoved(context, path)) yield* removeTree(context, path, options);
   } else {
     const info = { code: "EISDIR", message: "is a directory", path: String(path), syscall: "rm" };
     throw systemErrorOf("ERR_FS_EISDIR", "Path is a directory", { ...info, errno: EISDIR });
+  }
+}
+
+/** What cannot be removed for another reason than what is in it keeps that: "full/.", "link/". */
+function isRemoved({ sync }: TreeContext, path: Path): boolean {
+  try {
+    sync.rmdirSync(path as string);
+    return true;
+  } catch (error) {
+    if (!hasCode(error, "ENOTEMPTY", "EEXIST", "EPERM", "EBUSY", "ENOENT")) throw error;
+    return false;
   }
 }
 

@@ -51,8 +51,9 @@ function rmSteps(
 ): Steps<void> {
   const checked = rmOptions(context, options);
   const { platform } = context.schedule;
-  // Bytes stay bytes; everything else is checked as the path that it should be.
-  const plain = path instanceof Uint8Array ? path : textPath(platform, path);
+  const text = textPath(platform, path);
+  // Bytes stay bytes.
+  const plain = path instanceof Uint8Array ? path : text;
   return rm(context, plain, checked, isSync);
 }
 
@@ -132,6 +133,8 @@ function withCallbacks(context: TreeContext): CallbackTree {
       tell(schedule, () => opendir(sync, schedule, path, given), told as Callback);
     },
     rm(path: unknown, options: unknown, callback: unknown) {
+      // The path comes first here, even before a callback that is missing.
+      textPath(platform, path);
       const [given, told] = split(options, callback);
       tellLater(schedule, runStepsLater(schedule, rmSteps(context, path, given, false)), told);
     },

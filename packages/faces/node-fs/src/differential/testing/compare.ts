@@ -2,7 +2,7 @@
 import { type Form, Forms, type Probe, runProbe } from "./run-probe.ts";
 import { describeTree, makeFixture, type Place, type World } from "./world.ts";
 
-interface Difference {
+export interface Difference {
   readonly probe: string;
   readonly expected: string;
   readonly found: string;
@@ -86,7 +86,7 @@ export async function compare(
     const found = await outcomeOf(probe, form, places.places[1]);
     const [expectedTree, foundTree] = places.inspect();
     if (expected !== found) differences.push({ probe: probe.name, expected, found });
-    else if (expectedTree !== foundTree) {
+    if (expectedTree !== foundTree) {
       differences.push({ probe: `${probe.name}: tree`, ...firstLines(expectedTree, foundTree) });
     }
   }
