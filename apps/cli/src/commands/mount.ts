@@ -8,6 +8,7 @@ import { type Context, hostPath, note, print, printJson } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { refuseFile } from "../image-file.ts";
 import { startDaemon } from "../mount/background.ts";
+import { lastWords } from "../mount/failure-log.ts";
 import { readyLine, serveToTheEnd, tellReady } from "../mount/foreground.ts";
 import { imageMounts, mountAt, realMountPoint } from "../mount/mount-table.ts";
 import { FACE_OPTIONS, mountOptionsArgument, splitMountOptions } from "../mount/options.ts";
@@ -115,6 +116,8 @@ async function clearMountPoint(context: Context, plan: MountPlan): Promise<void>
     const { source } = mountAt(directory)!;
     await unmountFuse(directory, { lazy: true });
     note(context, `xip: ${mountPoint}: the server of ${source} had died; its mount was removed`);
+    const words = lastWords(directory);
+    if (words !== "") note(context, `     ${words}`);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Cli } from "../cli.ts";
 import { examples } from "../command.ts";
 import { type Context, hostPath, note } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
-import { takeWord } from "../mount/failure-log.ts";
+import { lastWords, takeWord } from "../mount/failure-log.ts";
 import {
   imageMounts,
   mountAt,
@@ -49,6 +49,8 @@ async function umount(context: Context, given: string, options: UmountOptions): 
     await unmountFuse(directory, { lazy: true });
     const what = `the server of ${source} had died: its mount was removed`;
     note(context, `xip: ${given}: ${what}; the next mount recovers the image`);
+    const words = lastWords(directory);
+    if (words !== "") note(context, `     ${words}`);
     return EXIT_OK;
   }
   const since = server === undefined ? null : processStart(server.pid);
@@ -57,9 +59,9 @@ async function umount(context: Context, given: string, options: UmountOptions): 
   else await unmount(given, directory, options.lazy === true);
   if (server === undefined || options.lazy === true) return EXIT_OK;
   await untilOver(context, server.pid, since, source);
-  const word = takeWord(server.pid);
-  if (word === null || options.force === true) return EXIT_OK;
-  throw new Problem(`${given}: unmounted, but the server had to say`, word.trimEnd());
+  const word = takeWord(directory);
+  if (word === null || word === "" || options.force === true) return EXIT_OK;
+  throw new Problem(`${given}: unmounted, but the server had to say`, word);
 }
 
 /** @throws Problem where nothing of ours is mounted there */

@@ -1,11 +1,10 @@
 /** Starts the daemon of a mount, and waits until the mount answers. */
 import { type ChildProcess, fork } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { closeSync, openSync } from "node:fs";
 import { type Context, note } from "../context.ts";
 import { Problem } from "../problem.ts";
 import { threadEnvironment } from "../threads.ts";
+import { openFailureLog, takeWord } from "./failure-log.ts";
 import type { DaemonMessage, MountPlan, OpenedFacts } from "./protocol.ts";
 import { heardProblem } from "./told-problem.ts";
 
@@ -24,55 +23,41 @@ export async function startDaemon(
   plan: MountPlan,
   log: string | null,
 ): Promise<Started> {
-  const output = log === null ? anonymousFile() : { fd: openSync(log, "a", 0o600), text: () => "" };
+  const output = log === null ? openFailureLog(plan.directory) : openSync(log, "a", 0o600);
   try {
     // The words behind it are for people who look at the list of processes.
     const child = fork(new URL(DAEMON, import.meta.url), [plan.image, plan.mountPoint], {
       detached: true,
       env: threadEnvironment(),
-      stdio: ["ignore", output.fd, output.fd, "ipc"],
+      stdio: ["ignore", output, output, "ipc"],
     });
-    const facts = await untilReady(context, child, plan, output.text);
+    const facts = await untilReady(context, child, plan);
     child.disconnect();
     child.unref();
     return { pid: child.pid!, facts };
   } finally {
-    closeSync(output.fd);
+    closeSync(output);
   }
 }
 
-function untilReady(
-  context: Context,
-  child: ChildProcess,
-  plan: MountPlan,
-  output: () => string,
-): Promise<OpenedFacts> {
+function untilReady(context: Context, child: ChildProcess, plan: MountPlan): Promise<OpenedFacts> {
   return new Promise((resolve, reject) => {
     child.on("message", (message: DaemonMessage) => {
       if (message.kind === "note") note(context, `xip: ${message.line}`);
       else if (message.kind === "ready") resolve(message.facts);
-      else reject(heardProblem(message.problem));
+      else {
+        // It is told in full here.
+        if (!plan.hasLog) takeWord(plan.directory);
+        reject(heardProblem(message.problem));
+      }
     });
     child.on("error", reject);
     child.on("close", (code, signal) => {
       const how = signal === null ? `with status ${code}` : `by ${signal}`;
-      const said = output().trim();
-      const hint = said === "" ? undefined : said;
+      const said = plan.hasLog ? null : takeWord(plan.directory);
+      const hint = said === null || said === "" ? undefined : said;
       reject(new Problem(`${plan.image}: the server ended ${how} before it was ready`, hint));
     });
     child.send(plan);
   });
-}
-
-/** A file without a name: what the daemon says before it can say it to us, and nobody afterwards. */
-function anonymousFile(): { fd: number; text: () => string } {
-  const directory = mkdtempSync(join(tmpdir(), "xip-mount-"));
-  try {
-    const path = join(directory, "output");
-    const fd = openSync(path, "a", 0o600);
-    const reader = openSync(path, "r");
-    return { fd, text: () => readFileSync(reader, "utf8") };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
 }

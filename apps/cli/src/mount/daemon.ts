@@ -1,27 +1,17 @@
 /**
  * The process of a mount that is not in the foreground. It is told the plan by who started it, and
  * answers when the mount does, or why it does not. From then on nobody listens: what it says goes to
- * its log, where one was asked for; else what it says of a bad end is left for `xip umount`.
+ * its log, where one was asked for; else to a file that stays where the end is bad (failure-log.ts).
  */
-import { Writable } from "node:stream";
 import { processContext } from "../context.ts";
 import { EXIT_OK } from "../exit-codes.ts";
 import { asProblem, report } from "../problem.ts";
-import { leaveWord } from "./failure-log.ts";
+import { removeFailureLog } from "./failure-log.ts";
 import { recoveryLine, serveToTheEnd } from "./foreground.ts";
 import type { DaemonMessage, MountPlan } from "./protocol.ts";
 import { toldProblem } from "./told-problem.ts";
 
-const said: string[] = [];
-const context = {
-  ...processContext(),
-  err: new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      said.push(chunk.toString());
-      process.stderr.write(chunk, done);
-    },
-  }),
-};
+const context = processContext();
 
 /** Who started us listens until the mount is ready. */
 const tell = (message: DaemonMessage): void => {
@@ -45,12 +35,11 @@ async function run(plan: MountPlan): Promise<void> {
       if (line !== null) tell({ kind: "note", line });
       tell({ kind: "ready", facts });
     });
-    if (process.exitCode !== EXIT_OK && !plan.hasLog) leaveWord(said.join(""));
+    if (process.exitCode === EXIT_OK && !plan.hasLog) removeFailureLog(plan.directory);
   } catch (error) {
     const problem = asProblem(error, plan.image);
     process.exitCode = report(context, problem);
     if (!isReady) tell({ kind: "failed", problem: toldProblem(problem) });
-    else if (!plan.hasLog) leaveWord(said.join(""));
   } finally {
     if (process.connected) process.disconnect?.();
   }

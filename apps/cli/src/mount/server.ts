@@ -267,9 +267,10 @@ class ServingThread {
       else if (message.kind === "failed") fail(heardProblem(message.problem));
     });
     this.worker.on("error", fail);
-    this.worker.on("exit", () => {
+    this.worker.on("exit", (status) => {
       // After a message that told of the end, this changes nothing.
-      fail(new Problem("the thread that serves the mount ended without a word"));
+      const how = `with status ${status} and without a word`;
+      fail(new Problem(`the thread that serves the mount ended ${how}`));
       ended.resolve();
     });
     this.opened = opened.promise;
