@@ -18,16 +18,13 @@ export function iget(sb: Superblock, ino: Ino): Inode {
   if (cached !== undefined) return cached;
   const inode = sb.fs.iget(ino);
   assert(inode.ino === ino, "iget gives the inode that was asked for");
-  sb.icache.set(ino, inode);
+  sb.icache.add(ino, inode);
   return inode;
 }
 
 /** A personality made a new inode: remember it. */
 export function adopt(sb: Superblock, inode: Inode): void {
-  const { size } = sb.icache;
-  sb.icache.set(inode.ino, inode);
-  // Asked by the size, which costs no second search.
-  assert(sb.icache.size === size + 1, "a new inode has a number of its own");
+  sb.icache.add(inode.ino, inode);
 }
 
 /** Give a reference back. The last one of a file without a name frees the file. */
@@ -95,8 +92,7 @@ export function shrink(sb: Superblock): void {
     if (isDroppable(inode)) {
       drop(sb, inode);
     } else {
-      sb.icache.delete(inode.ino);
-      sb.icache.set(inode.ino, inode);
+      sb.icache.renew(inode.ino);
     }
   }
 }

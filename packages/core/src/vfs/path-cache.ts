@@ -15,9 +15,10 @@
  */
 import type { Inode } from "../spec/inode.ts";
 import type { Name } from "../spec/units.ts";
+import { KeptMap } from "./kept-map.ts";
 
 export class PathCache {
-  private readonly inodes = new Map<Name, Inode>();
+  private readonly inodes = new KeptMap<Name, Inode>();
   private readonly pathsMax: number;
 
   /** `pathsMax`: more than that, and all are forgotten. */

@@ -17,6 +17,7 @@ import type { Ino } from "../spec/units.ts";
 import { assert, CorruptionError, type ErrorCode, FsError } from "../spec/errors.ts";
 import { coarseClock } from "./clock.ts";
 import { Listeners } from "./events.ts";
+import { KeptMap } from "./kept-map.ts";
 import { LockTable } from "./locks.ts";
 import { PathCache } from "./path-cache.ts";
 import type { Credentials } from "./credentials.ts";
@@ -50,7 +51,7 @@ export class Superblock {
   readonly inodesMax: number;
 
   readonly root: Inode;
-  readonly icache = new Map<Ino, Inode>();
+  readonly icache = new KeptMap<Ino, Inode>();
   /** Entries of all `children` maps together, those of absent names included. */
   dentryCount = 0;
   readonly paths: PathCache;
