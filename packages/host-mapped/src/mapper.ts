@@ -16,12 +16,13 @@ export interface FfiMapperOptions {
   readonly anywhere?: boolean;
 }
 
-/** Types as statfs(2) tells them. They overwrite in place, or have room for it when they back a page. */
-const IN_PLACE: ReadonlyMap<number, string> = new Map([
-  [0x01021994, "tmpfs"],
-  [0xef53, "ext2, ext3, ext4"],
-  [0x58465342, "XFS"],
-]);
+/** Types as statfs(2) tells them. */
+const TMPFS = 0x01021994;
+const EXT = 0xef53;
+const XFS = 0x58465342;
+
+/** They overwrite in place; or, as XFS does with what two files share, once, when a page is backed. */
+const IN_PLACE: ReadonlySet<number> = new Set([TMPFS, EXT, XFS]);
 
 /** Pages are asked for by four KiB: the host's must not be larger. */
 const PAGE_SIZE = 4096;
@@ -34,9 +35,10 @@ export function ffiMapper({ anywhere = false }: FfiMapperOptions = {}): HostMapp
       const libc = loadLibc();
       if (typeof libc === "string") return libc;
       try {
-        if (!anywhere && !isInPlace(fd)) return "its file system may need room to overwrite";
+        const { type } = fs.statfsSync(`/proc/self/fd/${fd}`);
+        if (!anywhere && !IN_PLACE.has(type)) return "its file system may need room to overwrite";
         probe(libc, fd, isWritable);
-        return new FfiMapping(libc, fd, size, isWritable);
+        return new FfiMapping(libc, fd, size, { isWritable, readsTakeRoom: type === TMPFS });
       } catch (error) {
         return messageOf(error);
       }
@@ -71,10 +73,6 @@ function quietly<T>(body: () => T): T {
   } finally {
     process.emitWarning = emitWarning;
   }
-}
-
-function isInPlace(fd: number): boolean {
-  return IN_PLACE.has(fs.statfsSync(`/proc/self/fd/${fd}`).type);
 }
 
 /** Does the host do what a mapping will ask of it? @throws Error */

@@ -12,16 +12,11 @@ export const WINDOW_SIZE = 2 ** 30;
 export const SEGMENT_SIZE = 2 ** 21;
 export const PAGE_SIZE = 4096;
 
-/** Bits are kept for so many bytes of mapping: the least that is ever mapped. */
-const PIECE_SIZE = 64 * 1024;
-
 export class Window {
   /** Of the file. */
   readonly offset: number;
   readonly length: number;
   readonly address: number;
-  /** How many pieces were mapped. */
-  mappings = 0;
   private readonly libc: Libc;
   private readonly space: AddressSpace;
   private readonly mapped: Uint32Array;
@@ -34,7 +29,7 @@ export class Window {
     this.libc = libc;
     this.offset = offset;
     this.length = length;
-    this.mapped = new Uint32Array(Math.ceil(length / PIECE_SIZE / 32));
+    this.mapped = new Uint32Array(Math.ceil(length / PAGE_SIZE / 32));
     this.backed = new Uint32Array(Math.ceil(length / PAGE_SIZE / 32));
     this.address = libc.reserve(length);
     this.space = { libc, address: this.address, length, buffers: 0 };
@@ -53,26 +48,22 @@ export class Window {
   }
 
   isMapped(from: number, end: number): boolean {
-    const last = Math.floor((end - 1) / PIECE_SIZE);
-    for (let piece = Math.floor(from / PIECE_SIZE); piece <= last; piece++) {
-      if ((this.mapped[piece >>> 5]! & (1 << (piece & 31))) === 0) return false;
-    }
-    return true;
+    return allSet(this.mapped, from, end - from);
+  }
+
+  /** Is there mapped memory right before or after the range? */
+  touchesMapped(from: number, end: number): boolean {
+    const before = from > 0 && this.isMapped(from - 1, from);
+    return before || (end < this.length && this.isMapped(end, end + 1));
   }
 
   setMapped(from: number, end: number): void {
-    setBits(this.mapped, from / PIECE_SIZE, Math.ceil(end / PIECE_SIZE));
-    this.mappings++;
+    setBits(this.mapped, from / PAGE_SIZE, end / PAGE_SIZE);
   }
 
   /** HOT. */
   isBacked(from: number, length: number): boolean {
-    const { backed } = this;
-    const last = (from + length - 1) >>> PAGE_LOG;
-    for (let page = from >>> PAGE_LOG; page <= last; page++) {
-      if ((backed[page >>> 5]! & (1 << (page & 31))) === 0) return false;
-    }
-    return true;
+    return allSet(this.backed, from, length);
   }
 
   setBacked(from: number, end: number): void {
@@ -121,6 +112,15 @@ const unreachable = new FinalizationRegistry<AddressSpace>((space) => {
   space.buffers--;
   if (space.buffers === 0) space.libc.unmap(space.address, space.length);
 });
+
+/** Have all pages of the range their bit? HOT. */
+function allSet(bits: Uint32Array, from: number, length: number): boolean {
+  const last = (from + length - 1) >>> PAGE_LOG;
+  for (let page = from >>> PAGE_LOG; page <= last; page++) {
+    if ((bits[page >>> 5]! & (1 << (page & 31))) === 0) return false;
+  }
+  return true;
+}
 
 function setBits(bits: Uint32Array, from: number, end: number): void {
   for (let bit = from; bit < end; bit++) bits[bit >>> 5]! |= 1 << (bit & 31);

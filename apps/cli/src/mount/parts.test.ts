@@ -12,13 +12,17 @@ describe("options", () => {
 
   test("go to whom they are for", () => {
     expect(
-      split("ro,noatime,nosuid,data=xip,media=cxl,cache=writeback,fsname=a,allow_other"),
+      split(
+        "ro,noatime,nosuid,data=xip,media=cxl,cache=writeback,image=written,fsname=a,allow_other",
+      ),
     ).toEqual({
       design: { ro: "1", noatime: "1", data: "xip" },
       kernel: ["ro", "noatime", "nosuid"],
       readOnly: true,
       media: "cxl",
       cache: "writeback",
+      access: "written",
+      access: "auto",
       allowOther: true,
       fsname: "a",
     });
