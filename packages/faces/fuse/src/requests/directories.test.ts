@@ -144,6 +144,18 @@ describe.each([plain, ext4])("$name", (personality) => {
     expect(vfs.census()).toMatchObject({ referenced: 1, openFiles: 0 });
   });
 
+  test("a long listing comes with few attributes until the kernel asks for more", () => {
+    const { kernel } = begin(personality);
+    for (const name of NAMES) kernel.file(name);
+    const first = kernel.piece(0, 8192, true);
+    expect(first.length).toBe(16);
+    const second = kernel.piece(first.at(-1)!.cookie, 8192, true);
+    expect(second.length).toBeGreaterThan(16);
+    expect(second.every(({ nodeid }) => nodeid !== 0)).toBe(true);
+    // All of it in one piece: nobody has to ask again.
+    expect(kernel.piece(0, 65536, true).length).toBeGreaterThan(NAMES.length);
+  });
+
   test("no room for one entry is an error, not the end", () => {
     const { kernel } = begin(personality);
     const read = record(READ_IN, { size: 24 });

@@ -47,6 +47,14 @@ const direntSize = (nameLength: number): number => (DIRENT_SIZE + nameLength + 7
 /** A short name and what stands around it: by that is guessed how many entries fit. */
 const ENTRY_SIZE_GUESS = DIRENT_SIZE + 16;
 
+/**
+ * Names of a long listing that come with attributes before anybody asked for them. The kernel asks so
+ * for the first piece of each (FUSE_READDIRPLUS_AUTO), and then only where the names it got were looked
+ * at: so few are enough to find out, and who wants names alone pays for few. A listing that is over
+ * with its first piece comes with all of them.
+ */
+const PLUS_FIRST = 16;
+
 function opendir(connection: Connection, request: Request, reply: Reply): void {
   if ((connection.session.flagsLow & FUSE_NO_OPENDIR_SUPPORT) !== 0) throw new FsError("ENOSYS");
   connection.nodes.get(request.nodeid);
@@ -90,21 +98,39 @@ function list(connection: Connection, request: Request, reply: Reply, plusSize: 
   const batch = newDirBatch();
   const credentials = connection.credentialsOf(request);
   const file = vfs.open(credentials, directory, O_RDONLY | O_DIRECTORY);
+  let goesOn: boolean;
   try {
-    vfs.readdir(file, cookie, batch, max);
+    goesOn = vfs.readdir(file, cookie, batch, max);
   } finally {
     vfs.close(file);
   }
-  for (let index = 0; index < batch.names.length; index++) {
-    const { length } = batch.names[index]!;
-    const entrySize = plusSize + direntSize(length);
-    if (reply.length + entrySize > size) {
-      if (index === 0) throw new FsError("EINVAL", "no room for an entry");
-      break;
-    }
+  let count = fitting(batch, plusSize, size);
+  goesOn ||= count < batch.names.length;
+  if (goesOn && plusSize > 0 && cookie === 0) count = Math.min(count, PLUS_FIRST);
+  count = cut(batch, count);
+  for (let index = 0; index < count; index++) {
     if (plusSize > 0) addPlus(connection, reply, directory, batch, index);
     addDirent(reply, batch, index);
   }
+}
+
+/** How many entries, with `plusSize` bytes in front of each, go into `size` bytes.
+ * @throws FsError EINVAL where there are entries, and none fits */
+function fitting({ names }: DirBatch, plusSize: number, size: number): number {
+  let count = 0;
+  for (let left = size; count < names.length; count++) {
+    left -= plusSize + direntSize(names[count]!.length);
+    if (left < 0) break;
+  }
+  if (count === 0 && names.length > 0) throw new FsError("EINVAL", "no room for an entry");
+  return count;
+}
+
+/** The first `count` entries or fewer: the next piece begins behind all that share a cookie. */
+function cut({ cookies }: DirBatch, count: number): number {
+  let whole = count;
+  while (whole > 0 && cookies[whole - 1] === cookies[whole]) whole--;
+  return whole > 0 ? whole : count;
 }
 
 /** The entry of a name as LOOKUP would answer it: the kernel is told of the inode. */

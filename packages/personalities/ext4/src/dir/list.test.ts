@@ -64,19 +64,23 @@ describe.each(KINDS)("a %s directory", (_, options) => {
   });
 });
 
-test("a listing that is kept is the same in steps of any size, and goes when a name changes", () => {
+const KEPT = "a listing is kept, the same in steps of any size, and goes when a name changes";
+test.each([
+  { names: 300, isKept: "at once" },
+  { names: 1_500, isKept: "when it is asked for again" },
+])(`${KEPT}: $names names, $isKept`, ({ names, isKept }) => {
   const fs = openImage(emptyImage(16, { blockSize: "1024" }));
   const directory = makeDirectory(fs, rootOf(fs), "directory");
   const file = makeFile(fs, rootOf(fs), "file");
   const other = makeFile(fs, rootOf(fs), "other");
-  for (let index = 0; index < 300; index++) fs.link(directory, `name ${index}` as Name, file);
-  const first = listAll(fs, directory, 1_000);
-  expect(directory.directory!.listing).toBeNull();
-  for (const max of [1, 7, 100, 1_000]) expect(listAll(fs, directory, max)).toEqual(first);
+  for (let index = 0; index < names; index++) fs.link(directory, `name ${index}` as Name, file);
+  const first = listAll(fs, directory, 2_000);
+  expect(directory.directory!.listing).toEqual(isKept === "at once" ? first : null);
+  for (const max of [1, 7, 100, 2_000]) expect(listAll(fs, directory, max)).toEqual(first);
   expect(directory.directory!.listing).toEqual(first);
   const inoOf = (name: string) => {
-    const { inos, names } = listAll(fs, directory);
-    return inos[names.indexOf(name as Name)];
+    const listing = listAll(fs, directory);
+    return listing.inos[listing.names.indexOf(name as Name)];
   };
   fs.link(directory, "another" as Name, other);
   expect(inoOf("another")).toBe(other.ino);

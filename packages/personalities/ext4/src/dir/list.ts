@@ -26,6 +26,10 @@ import { advance, hashVersionOf, nextHash, probe, treePath } from "./tree.ts";
 
 /** Listings of larger directories are not kept. */
 const KEPT_BLOCKS_MAX = 512;
+/** Those of directories up to this are kept at once: who lists comes back, at least to hear that there
+ * is no more. Of larger ones only if no name changed in between: else to list and remove in turn would
+ * take the square of the time. */
+const KEPT_AT_ONCE_BLOCKS_MAX = 16;
 /** Of the minor hash, in a cookie. */
 const MINOR_BITS = 21;
 const MINOR_UNITS = 2 ** MINOR_BITS;
@@ -46,7 +50,8 @@ export function listNames(
   if (!isHashed) return listBlocks(volume, directory, cookie, batch, max);
   const state = stateOf(directory);
   if (state.listing === null) {
-    if (!state.isListed || blocks > KEPT_BLOCKS_MAX) {
+    const isSmall = blocks <= KEPT_AT_ONCE_BLOCKS_MAX;
+    if (blocks > KEPT_BLOCKS_MAX || !(isSmall || state.isListed)) {
       state.isListed = true;
       return listHashed(volume, directory, cookie, batch, max);
     }
