@@ -16,6 +16,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { ext4 } from "@xiplab/ext4";
 import { requireOracle } from "@xiplab/oracles";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { takeWord } from "./failure-log.ts";
 import { mountAt } from "./mount-table.ts";
 import { processStart } from "./processes.ts";
 import { MountSandbox, NEEDS } from "./testing.ts";
@@ -25,6 +26,10 @@ const POLL_MS = 5;
 let sandbox: MountSandbox;
 
 const CLEAN = /sound, cleanly unmounted/;
+/** An error that nobody catches, in the main thread, when a signal comes. */
+const SELF_ENDING = encodeURIComponent(
+  'process.on("SIGUSR2", () => { throw new Error("out of order"); });',
+);
 const isMounted = (): boolean => mountAt(sandbox.mountPoint) !== undefined;
 
 async function until(condition: () => boolean): Promise<void> {
@@ -124,16 +129,35 @@ describe.skipIf(missing !== null)("the end of a mount", () => {
     const pid = sandbox.mount();
     sandbox.shell("echo kept > mnt/kept && sync mnt/kept && echo perhaps > mnt/late");
     await kill9(pid);
-    expect(sandbox.shell("ls mnt").err).toMatch(/Transport endpoint is not connected/);
+    // Its last thread may still be closing the device.
+    const gone = /Transport endpoint is not connected|Software caused connection abort/;
+    expect(sandbox.shell("ls mnt").err).toMatch(gone);
     expect(sandbox.ok("mount")).toMatch(/its server is dead/);
     expect(sandbox.ok("check", "disk.img")).toMatch(/sound, not cleanly unmounted/);
     const again = sandbox.xip(["mount", "disk.img", "mnt"]);
     expect(again.code).toBe(0);
     expect(again.err).toMatch(/the server of .*disk.img had died; its mount was removed/);
+    expect(again.err).toMatch(/it left no word: it was killed/);
     expect(again.err).toMatch(/disk.img: recovered: the image was not unmounted cleanly/);
     expect(sandbox.shell("cat mnt/kept").out).toBe("kept\n");
     sandbox.ok("umount", "mnt");
     expect(sandbox.ok("check", "disk.img")).toMatch(CLEAN);
+    // An end in order leaves nothing to be told.
+    expect(takeWord(sandbox.mountPoint)).toBeNull();
+  });
+
+  test("a server that ends by itself leaves what it said, for whoever takes its mount away", async () => {
+    const mounted = sandbox.xip(["mount", "--json", "disk.img", "mnt"], {
+      NODE_OPTIONS: `--import=data:text/javascript,${SELF_ENDING}`,
+    });
+    const { pid } = JSON.parse(mounted.out) as { pid: number };
+    process.kill(pid, "SIGUSR2");
+    await until(() => processStart(pid) === null);
+    // A stack in what is told is what is wanted here.
+    const { code, err } = sandbox.xip(["umount", "mnt"], { XIP_DEBUG: "0" });
+    expect(code).toBe(0);
+    expect(err).toMatch(/the server of .* had died[^]*it had said: [^]*Error: out of order/);
+    expect(isMounted()).toBe(false);
   });
 
   test("an idle mount keeps nothing in memory for longer than commit= says", async () => {

@@ -11,7 +11,7 @@
  * - a bug: the thread ends, the image stays as it is, and the mount is detached.
  */
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync, writeSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { assert } from "@xiplab/core/spec";
@@ -66,10 +66,25 @@ const REFUSED: ReadonlySet<string> = new Set(["ENOTCONN", "ECONNREFUSED", "ECONN
 export async function serveMount(plan: MountPlan, events: ServerEvents): Promise<MountEnd> {
   const server = new Server(plan, events);
   const off = onSignals(() => server.stop());
+  process.on("uncaughtException", endAtOnce);
   try {
     return await server.run();
   } finally {
+    process.off("uncaughtException", endAtOnce);
     off();
+  }
+}
+
+/**
+ * A bug in this thread. To exit, Node would wait for the thread that serves, which waits for the
+ * kernel: until the next request, which would get no answer. So it ends as by a power cut.
+ */
+function endAtOnce(error: unknown): void {
+  const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  try {
+    writeSync(process.stderr.fd, `xip: internal error: ${told}\n`);
+  } finally {
+    process.kill(process.pid, "SIGKILL");
   }
 }
 

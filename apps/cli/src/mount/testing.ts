@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { mkfs, type Personality } from "@xiplab/core";
 import { createImage } from "../image.ts";
 import { Sandbox } from "../testing.ts";
+import { takeWord } from "./failure-log.ts";
 import { imageMounts } from "./mount-table.ts";
 import { serverOf } from "./processes.ts";
 
@@ -68,6 +69,7 @@ export class MountSandbox extends Sandbox {
       const server = serverOf(mount);
       if (server !== undefined) process.kill(server.pid, "SIGKILL");
       spawnSync("umount", ["-l", directory]);
+      takeWord(directory);
     }
     super.remove();
   }

@@ -21,7 +21,7 @@ import {
 import { ffiMapper } from "@xiplab/host-mapped";
 import { processContext } from "../context.ts";
 import { type Mounted, mountedOn, type OpenedImage, withDevice } from "../image.ts";
-import { asProblem, Problem } from "../problem.ts";
+import { asProblem, isHostError, Problem } from "../problem.ts";
 import { CountingChannel, PacedChannel, SyncChannel } from "./channels.ts";
 import type {
   MediaStats,
@@ -150,7 +150,16 @@ function serveOrDie(connection: Connection): void {
 function serveOptions({ cache, debug }: MountPlan): ServeOptions {
   if (!debug) return { cache, activity };
   // Not process.stderr: that one needs the event loop, which has no turn here.
-  return { cache, activity, trace: (line) => void writeSync(2, `${line}\n`) };
+  return { cache, activity, trace: traceLine };
+}
+
+/** `--debug 2>&1 | head` closes the pipe early: nobody reads on, and the mount lives on. */
+function traceLine(line: string): void {
+  try {
+    writeSync(2, `${line}\n`);
+  } catch (error) {
+    if (!isHostError(error) || error.code !== "EPIPE") throw error;
+  }
 }
 
 function countersOf({ vfs, device, personality, ...mounted }: Mounted) {
