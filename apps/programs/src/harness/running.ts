@@ -4,6 +4,7 @@
  * with the error.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import os from "node:os";
 import path from "node:path";
 import { findProgram } from "@xiplab/oracles";
 
@@ -164,9 +165,12 @@ const OF_THE_RUNNER = new RegExp(
     "NODE_CHANNEL|NO_COLOR|FORCE_COLOR|VITEST|XIP_|GIT_|PG|CI$)",
 );
 
+/** Programs of ours start in half the time: their code has its types stripped already. */
+const NODE_COMPILE_CACHE = path.join(os.tmpdir(), "node-compile-cache");
+
 /** Whatever runs the tests must not reach the programs under test. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const kept = { ...process.env };
   for (const name of Object.keys(kept)) if (OF_THE_RUNNER.test(name)) delete kept[name];
-  return { ...kept, LC_ALL: "C", TZ: "UTC" };
+  return { ...kept, LC_ALL: "C", TZ: "UTC", NODE_COMPILE_CACHE };
 }

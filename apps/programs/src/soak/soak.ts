@@ -32,7 +32,7 @@ export interface SoakResult {
   readonly after: Usage;
 }
 
-export interface Usage {
+interface Usage {
   readonly inodes: number;
   readonly blocks: number;
 }
