@@ -214,7 +214,8 @@ describe.skipIf(whyNot !== null)("holes", () => {
       fs.rmSync(path);
       return bytes;
     });
-    expect(taken[0]).toBeLessThan(taken[1]! * 1.01);
+    // A run of pages that grows is allocated ahead, to the next 64 KiB.
+    expect(taken[0]! - taken[1]!).toBeLessThan(256 * 1024);
     fs.rmSync(inMemory, { recursive: true });
   });
 });

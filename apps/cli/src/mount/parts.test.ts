@@ -22,7 +22,6 @@ describe("options", () => {
       media: "cxl",
       cache: "writeback",
       access: "written",
-      access: "auto",
       allowOther: true,
       fsname: "a",
     });
