@@ -5,7 +5,7 @@
  */
 import * as realFs from "node:fs";
 import { tmpdir } from "node:os";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { MISSING_PROBES, OPTION_PROBES, POSITION_PROBES } from "./testing/argument-probes.ts";
 import { type Entry, known, LEDGER } from "./testing/ledger.ts";
 import { compare, type Comparison, sample } from "./testing/compare.ts";
@@ -45,13 +45,13 @@ for (const [index, personality] of PERSONALITIES.entries()) {
     let compared = 0;
     const met = new Set<Entry>();
 
-    // Each form has an image of its own: a probe that changes its directory leaves it behind.
+    // Each table has an image of its own: a probe that changes its directory leaves it behind.
     describe.each(Forms)("%s", (form) => {
       let pair: Pair;
-      beforeAll(() => {
+      beforeEach(() => {
         pair = makePair(personality);
       });
-      afterAll(() => pair.release());
+      afterEach(() => pair.release());
 
       const share = ALL ? 1 : SHARES[form] * (index === 0 ? 1 : SHARE_OF_OTHER_DESIGNS);
       it.each(TABLES)("agree on %s", async (_, probes) => {
