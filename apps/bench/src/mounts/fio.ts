@@ -9,7 +9,7 @@ const CHUNK_BYTES = 2 ** 20;
 /** What a slice moves; every block at most once, so that a read finds nothing in the page cache. */
 const RANDOM_BYTES = 64 * 2 ** 20;
 /** A slow one stops earlier. */
-const RUNTIME_MS = 500;
+const RUNTIME_MS = 250;
 
 /** @param op "random read 4 KiB, direct", "write 1 MiB, buffered", "random write 4 KiB, direct, fsync" */
 export function prepareFio(op: string, directory: string): Measurement {

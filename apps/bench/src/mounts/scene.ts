@@ -19,6 +19,8 @@ export async function openMountScene(name: MountName): Promise<MountScene> {
   // Whatever ends this process: no mount stays behind, and no server.
   process.on("exit", release);
   process.on("SIGTERM", () => process.exit(1));
+  // The terminal was closed.
+  process.on("SIGHUP", () => process.exit(1));
   const metadata = new MetadataRows(directory);
   const choose = (op: string): Measurement => {
     const what = op.slice(PREFIX.length);
