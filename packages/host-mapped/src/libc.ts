@@ -18,6 +18,7 @@ const MADV_POPULATE_WRITE = 23;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const FALLOC_FL_KEEP_SIZE = 0x01;
+const EINTR = 4;
 const ENXIO = 6;
 
 type Ffi = typeof NodeFfi;
@@ -80,7 +81,11 @@ export class Libc {
   /** Allocate a range of a file, which does not become longer. */
   allocate(fd: number, at: number, length: number): void {
     const { fallocate } = this.functions;
-    this.check("fallocate", fallocate(fd, FALLOC_FL_KEEP_SIZE, BigInt(at), BigInt(length)));
+    const call = () => fallocate(fd, FALLOC_FL_KEEP_SIZE, BigInt(at), BigInt(length));
+    // In memory it is given up for any signal, such as that of a child that ended.
+    let returned = call();
+    while (returned === -1 && this.errno() === EINTR) returned = call();
+    this.check("fallocate", returned);
   }
 
   /** The first byte from `at` on that is in no hole; Infinity where there is none. */
