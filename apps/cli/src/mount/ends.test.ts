@@ -19,7 +19,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { takeWord } from "./failure-log.ts";
 import { mountAt } from "./mount-table.ts";
 import { processStart } from "./processes.ts";
-import { MountSandbox, NEEDS } from "./testing.ts";
+import { MAIN, MountSandbox, NEEDS } from "./testing.ts";
 
 const missing = requireOracle(NEEDS);
 const POLL_MS = 5;
@@ -56,6 +56,18 @@ describe.skipIf(missing !== null)("the end of a mount", () => {
     expect(server.out).toMatch(/^disk.img: ext4, mounted on mnt\n[^]*data stored +7 B\n/);
     expect(server.err).toBe("");
     expect(sandbox.ok("cat", "disk.img", "/f")).toBe("written");
+    expect(sandbox.ok("check", "disk.img")).toMatch(CLEAN);
+  });
+
+  test("a mount outlives whoever reads what it prints, and hears signals", async () => {
+    const server = sandbox.start(process.execPath, [MAIN, "mount", "-f", "disk.img", "mnt"]);
+    server.process.stdout!.destroy();
+    server.process.stderr!.destroy();
+    await until(isMounted);
+    expect(sandbox.shell("echo kept > mnt/kept && cat mnt/kept").out).toBe("kept\n");
+    server.process.kill("SIGTERM");
+    expect(await server.ended).toEqual({ code: 0, signal: null });
+    expect(sandbox.ok("cat", "disk.img", "/kept")).toBe("kept\n");
     expect(sandbox.ok("check", "disk.img")).toMatch(CLEAN);
   });
 

@@ -1,4 +1,5 @@
 /** A mount in this process, to its end: of `xip mount -f`, and of the daemon. */
+import type { Writable } from "node:stream";
 import { type Context, note, print, printJson } from "../context.ts";
 import { EXIT_FAILED, EXIT_OK } from "../exit-codes.ts";
 import type { MountPlan, OpenedFacts } from "./protocol.ts";
@@ -11,6 +12,7 @@ export async function serveToTheEnd(
   plan: MountPlan,
   ready: (facts: OpenedFacts) => void,
 ): Promise<number> {
+  for (const stream of [context.out, context.err]) outlive(stream);
   const end = await serveMount(plan, { ready, note: (line) => note(context, `xip: ${line}`) });
   const { stats } = end;
   if (stats === null) return EXIT_OK;
@@ -19,6 +21,15 @@ export async function serveToTheEnd(
   const leaks = leaksInWords(stats.atEnd);
   if (leaks !== null) note(context, `xip: ${plan.image}: not given back at the end: ${leaks}`);
   return leaks !== null || end.cutOff !== "" ? EXIT_FAILED : EXIT_OK;
+}
+
+/** Whoever reads what we print may stop (`xip mount -f ... | head -1`): the mount goes on. */
+function outlive(stream: Writable): void {
+  // Among them what ends other commands where nobody reads on.
+  stream.removeAllListeners("error");
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
 }
 
 /** For people: what was mounted where. */
