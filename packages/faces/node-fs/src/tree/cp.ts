@@ -124,8 +124,8 @@ function* cpAtOnce(copy: Copy, source: string, target: string): Steps<void> {
   if (behind !== null && isSame(from, behind)) throw invalid(copy, "same", source, target);
   const to = statIfAny(() => stat(target, { bigint: true }));
   requireDistinct(copy, source, target, { source: from, target: to });
-  if (from.isDirectory() && !options.recursive) throw refuse(copy, "directory", source, target);
   requireOutside(copy, source, own, target);
+  if (from.isDirectory() && !options.recursive) throw refuse(copy, "directory", source, target);
   if (to === null) makeParent(copy, target);
   const existing = statOrNull(() => stat(target, { bigint: true }));
   yield* copyItem(copy, source, target, existing);
