@@ -52,20 +52,27 @@ export function* rm(
   if (!isDirectory) {
     yield* retry(() => sync.unlinkSync(path as string), options);
   } else if (options.recursive) {
-    if (!isRemoved(context, path)) yield* removeTree(context, path, options);
+    if (isNamed(context, path) || !isRemoved(context, path))
+      yield* removeTree(context, path, options);
   } else {
     const info = { code: "EISDIR", message: "is a directory", path: String(path), syscall: "rm" };
     throw systemErrorOf("ERR_FS_EISDIR", "Path is a directory", { ...info, errno: EISDIR });
   }
 }
 
-/** What cannot be removed for another reason than what is in it keeps that: "full/.", "link/". */
+/** Does the path end in the name of what is to be removed, not in "/", "/." or "/.."? */
+function isNamed({ schedule }: TreeContext, path: Path): boolean {
+  const text = typeof path === "string" ? path : schedule.platform.decode(path, "latin1");
+  return !/(^|\/)\.{0,2}$/.test(text);
+}
+
+/** "full/." and "link/" cannot be removed whatever is in them: then that has to stay too. */
 function isRemoved({ sync }: TreeContext, path: Path): boolean {
   try {
     sync.rmdirSync(path as string);
     return true;
   } catch (error) {
-    if (!hasCode(error, "ENOTEMPTY", "EEXIST", "EPERM", "EBUSY", "ENOENT")) throw error;
+    if (!hasCode(error, "ENOTEMPTY", "ENOENT", ...RETRIED)) throw error;
     return false;
   }
 }
