@@ -69,6 +69,9 @@ async function killedUnderLoad(
   await Promise.all(loads.map((load) => load.until((stdout) => stdout.includes("\n"))));
   const instant = random.below(LATEST_MS * 1000) / 1000;
   await new Promise((resolve) => setTimeout(resolve, instant));
+  expect(loads.filter(({ isRunning }) => !isRunning).length, "loads that ended by themselves").toBe(
+    0,
+  );
   await mounted.killServer();
   return Promise.all(loads.map(ledgerOf));
 }

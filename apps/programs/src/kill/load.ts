@@ -7,8 +7,11 @@ import path from "node:path";
 import { blockContent, BLOCK_SIZE, BLOCKS, type Line, logRecord } from "./record.ts";
 import { REPLACED, replacedContent, type Step, TOGGLED } from "./record.ts";
 
-/** What a file system says whose server was killed. */
-const GONE = new Set(["ENOTCONN", "ECONNABORTED"]);
+/**
+ * What a call on a file system says whose server was killed; EIO where it died in the middle of copying
+ * the request (fs/fuse/dev.c). The test sees to it that nobody meets an EIO before the kill.
+ */
+const GONE = new Set(["ENOTCONN", "ECONNABORTED", "EIO"]);
 
 class Load {
   private readonly directory: string;
