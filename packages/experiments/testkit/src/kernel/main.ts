@@ -146,6 +146,8 @@ const FUSE_FALLOCATE_MODES = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC
 
 /** What the FUSE of Linux decides by itself, and otherwise than ext4 does. */
 function notThroughFuse(operation: Operation): boolean {
+  // The client seeks by itself, up to the largest offset there is.
+  if (operation.op === "seek") return Math.abs(operation.offset) >= EXT4_LIMITS.sizeMax / 2;
   // A change of nothing never gets to the server, nor to the checks of a change.
   if (operation.op === "chown") return operation.uid === -1 && operation.gid === -1;
   return operation.op === "fallocate" && (operation.mode & ~FUSE_FALLOCATE_MODES) !== 0;
