@@ -58,6 +58,12 @@ export default {
       "a face works on any design: it depends on @xiplab/core and nothing else",
     ),
     never(
+      "host-mapped-on-core-alone",
+      "^packages/host-mapped/",
+      "^(packages/(personalities|faces|experiments)|apps)/",
+      "it gives memory to core's device and knows nothing of what is in it",
+    ),
+    never(
       "experiments-know-no-design",
       "^packages/experiments/",
       "^packages/personalities/",
