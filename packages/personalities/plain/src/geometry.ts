@@ -44,9 +44,8 @@ export function readSuperblock(device: PmemDevice): Superblock {
   const inodes = SUPERBLOCK.inodes.get(view, 0);
   const dataStart = dataStartOf(inodes);
   const blocksMax = device.size / BLOCK_SIZE;
-  const roomy = inodes > 0 && dataStart < blocks;
   verify(blocks <= blocksMax, "plain superblock", 0, "blocks", blocks, `<= ${blocksMax}`);
-  verify(roomy, "plain superblock", 0, "inodes", inodes, "some, with room for data behind");
+  verify(inodes > 0 && dataStart < blocks, "plain superblock", 0, "inodes", inodes, "room behind");
   const clean = STATE.clean.get(view, STATE_AT);
   const inodesEnd = STATE.inodesEnd.get(view, STATE_AT);
   const used = inodesEnd > 0 && inodesEnd <= inodes;
