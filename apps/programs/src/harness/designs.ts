@@ -1,9 +1,14 @@
 /** The designs that every program runs on. One more design is one more line. */
+import type { Personality } from "@xiplab/core";
+import { ext4 } from "@xiplab/ext4";
 import { e2fsck, e2fsckAfterCrash, type E2fsckResult } from "@xiplab/oracles";
+import { plain } from "@xiplab/plain";
 
 export interface Design {
   /** As `xip mkfs` and `xip mount -t` call it. */
   readonly name: string;
+  /** To look into its images in the process of the test. */
+  readonly personality: Personality;
   /** More arguments of `xip mkfs`. */
   readonly mkfs: readonly string[];
   /** Of the image, where the program does not ask for more. */
@@ -24,7 +29,8 @@ const SIZE = 768 * 2 ** 20;
 
 export const designs: readonly Design[] = [
   {
-    name: "plain",
+    name: plain.name,
+    personality: plain,
     mkfs: [],
     sizeBytes: SIZE,
     judge: null,
@@ -34,7 +40,8 @@ export const designs: readonly Design[] = [
     hasXattrs: false,
   },
   {
-    name: "ext4",
+    name: ext4.name,
+    personality: ext4,
     mkfs: [],
     sizeBytes: SIZE,
     judge: e2fsck,

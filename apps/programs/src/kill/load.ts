@@ -4,6 +4,7 @@
  */
 import fs from "node:fs";
 import path from "node:path";
+import { Random } from "../harness/random.ts";
 import { blockContent, BLOCK_SIZE, BLOCKS, type Line, logRecord } from "./record.ts";
 import { REPLACED, replacedContent, type Step, TOGGLED } from "./record.ts";
 
@@ -23,11 +24,11 @@ class Load {
   private appended = 0;
   private overwritten = 0;
   private place = 0;
-  private state: number;
+  private readonly random: Random;
 
   constructor(directory: string, seed: number) {
     this.directory = directory;
-    this.state = seed >>> 0;
+    this.random = new Random(seed);
     this.log = fs.openSync(path.join(directory, "log"), "ax");
     this.blocks = fs.openSync(path.join(directory, "blocks"), "wx");
     fs.mkdirSync(path.join(directory, "place-0"));
@@ -50,22 +51,22 @@ class Load {
   }
 
   private choose(): Step {
-    switch (this.below(6)) {
+    switch (this.random.below(6)) {
       case 0: {
-        const file = this.below(REPLACED);
+        const file = this.random.below(REPLACED);
         return { kind: "replace", file, version: ++this.versions[file]! };
       }
       case 1:
         return { kind: "append", version: ++this.appended };
       case 2: {
-        const file = this.below(TOGGLED);
+        const file = this.random.below(TOGGLED);
         return { kind: "toggle", file, exists: !this.exists[file] };
       }
       case 3:
         return { kind: "move", to: 1 - this.place };
       default: {
-        const first = this.below(BLOCKS);
-        const end = Math.min(BLOCKS, first + 1 + this.below(8));
+        const first = this.random.below(BLOCKS);
+        const end = Math.min(BLOCKS, first + 1 + this.random.below(8));
         return { kind: "overwrite", first, end, version: ++this.overwritten };
       }
     }
@@ -118,11 +119,6 @@ class Load {
 
   private at(name: string): string {
     return path.join(this.directory, name);
-  }
-
-  private below(count: number): number {
-    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((this.state / 2 ** 32) * count);
   }
 }
 

@@ -6,7 +6,6 @@
 import fs from "node:fs";
 import path from "node:path";
 import {
-  ERRNO,
   FALLOC_FL_COLLAPSE_RANGE,
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -14,6 +13,7 @@ import {
   FsError,
 } from "@xiplab/core";
 import { cString, done, libc } from "@xiplab/testkit/kernel";
+import { Random } from "../harness/random.ts";
 
 const FILES_MAX = 60;
 const SIZE_MAX = 192 * 1024;
@@ -34,19 +34,19 @@ class Soak {
   private readonly directories: string[];
   private files: Model[] = [];
   private serial = 0;
-  private state: number;
+  private readonly random: Random;
 
   constructor(root: string, shared: string, seed: number) {
     this.root = root;
     this.shared = shared;
-    this.state = seed >>> 0;
+    this.random = new Random(seed);
     this.directories = [root];
   }
 
   run(untilMs: number): void {
     const actions = Object.entries(this.actions());
     while (Date.now() < untilMs) {
-      const [name, action] = actions[this.below(actions.length)]!;
+      const [name, action] = actions[this.random.below(actions.length)]!;
       try {
         action();
         this.counts[name] = (this.counts[name] ?? 0) + 1;
@@ -87,15 +87,15 @@ class Soak {
   private create(): void {
     if (this.files.length >= FILES_MAX) return this.unlink();
     const name = this.newName();
-    const content = this.bytes(this.below(4) === 0 ? 0 : this.below(SIZE_MAX / 4));
+    const content = this.bytes(this.random.below(4) === 0 ? 0 : this.random.below(SIZE_MAX / 4));
     fs.writeFileSync(name, content, { flag: "wx" });
     this.files.push({ content, names: new Set([name]), xattrs: new Map() });
   }
 
   private write(): void {
     this.withFile((file, name) => {
-      const pos = this.below(Math.min(SIZE_MAX, file.content.length + 3 * BLOCK));
-      const bytes = this.bytes(1 + this.below(5 * BLOCK));
+      const pos = this.random.below(Math.min(SIZE_MAX, file.content.length + 3 * BLOCK));
+      const bytes = this.bytes(1 + this.random.below(5 * BLOCK));
       using(name, "r+", (fd) => {
         const written = fs.writeSync(fd, bytes, 0, bytes.length, pos);
         file.content = overlay(file.content, bytes.subarray(0, written), pos);
@@ -106,10 +106,10 @@ class Soak {
 
   private append(): void {
     this.withFile((file, name) => {
-      const bytes = this.bytes(1 + this.below(2000));
+      const bytes = this.bytes(1 + this.random.below(2000));
       const written = using(name, "a", (fd) => fs.writeSync(fd, bytes));
       file.content = overlay(file.content, bytes.subarray(0, written), file.content.length);
-      if (file.content.length > SIZE_MAX) this.cut(file, name, this.below(BLOCK));
+      if (file.content.length > SIZE_MAX) this.cut(file, name, this.random.below(BLOCK));
     });
   }
 
@@ -119,7 +119,7 @@ class Soak {
 
   private truncate(): void {
     this.withFile((file, name) => {
-      this.cut(file, name, this.below(Math.min(SIZE_MAX, file.content.length * 2 + BLOCK)));
+      this.cut(file, name, this.random.below(Math.min(SIZE_MAX, file.content.length * 2 + BLOCK)));
       this.compare(file, name);
     });
   }
@@ -132,11 +132,11 @@ class Soak {
 
   private fallocate(): void {
     this.withFile((file, name) => {
-      const pos = this.below(file.content.length + 1);
-      const length = 1 + this.below(8 * BLOCK);
+      const pos = this.random.below(file.content.length + 1);
+      const length = 1 + this.random.below(8 * BLOCK);
       const modes = [0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE, FALLOC_FL_COLLAPSE_RANGE];
       const punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-      const mode = [...modes, punch][this.below(5)]!;
+      const mode = [...modes, punch][this.random.below(5)]!;
       const [from, bytes] =
         mode === FALLOC_FL_COLLAPSE_RANGE ? [pos - (pos % BLOCK), BLOCK] : [pos, length];
       if (mode === FALLOC_FL_COLLAPSE_RANGE && from + bytes >= file.content.length) return;
@@ -193,7 +193,7 @@ class Soak {
   /** What is open lives on without a name. */
   private unlinkOpen(): void {
     const name = this.newName();
-    const content = this.bytes(this.below(SIZE_MAX / 4));
+    const content = this.bytes(this.random.below(SIZE_MAX / 4));
     using(name, "wx+", (fd) => {
       fs.writeSync(fd, content);
       fs.unlinkSync(name);
@@ -206,7 +206,7 @@ class Soak {
 
   private symlink(): void {
     const name = this.newName();
-    const target = "t".repeat(1 + this.below(300));
+    const target = "t".repeat(1 + this.random.below(300));
     fs.symlinkSync(target, name);
     expect(fs.readlinkSync(name) === target, `${name}: target`);
     fs.unlinkSync(name);
@@ -247,9 +247,9 @@ class Soak {
 
   private attributes(): void {
     this.withFile((file, name) => {
-      const mode = this.below(0o1000) | 0o600;
+      const mode = this.random.below(0o1000) | 0o600;
       fs.chmodSync(name, mode);
-      fs.utimesSync(name, 1000, 2000 + this.below(1000));
+      fs.utimesSync(name, 1000, 2000 + this.random.below(1000));
       const stat = fs.statSync(name);
       expect((stat.mode & 0o7777) === mode, `${name}: mode`);
       expect(stat.atimeMs === 1_000_000, `${name}: access time`);
@@ -259,8 +259,8 @@ class Soak {
 
   private xattr(): void {
     this.withFile((file, name) => {
-      const key = `user.k${this.below(4)}`;
-      const value = "v".repeat(1 + this.below(200));
+      const key = `user.k${this.random.below(4)}`;
+      const value = "v".repeat(1 + this.random.below(200));
       const bytes = Buffer.from(value);
       const size = BigInt(bytes.length);
       try {
@@ -285,20 +285,20 @@ class Soak {
 
   /** Where everybody works at once: names come and go under us, but nothing else may go wrong. */
   private meet(): void {
-    const name = (): string => path.join(this.shared, `meet-${this.below(20)}`);
+    const name = (): string => path.join(this.shared, `meet-${this.random.below(20)}`);
     const tries: Array<() => void> = [
-      () => fs.writeFileSync(name(), this.bytes(this.below(3 * BLOCK))),
+      () => fs.writeFileSync(name(), this.bytes(this.random.below(3 * BLOCK))),
       () => fs.appendFileSync(name(), this.bytes(100)),
       () => void fs.readFileSync(name()),
       () => fs.renameSync(name(), name()),
       () => fs.linkSync(name(), name()),
       () => fs.unlinkSync(name()),
-      () => fs.truncateSync(name(), this.below(2 * BLOCK)),
+      () => fs.truncateSync(name(), this.random.below(2 * BLOCK)),
       () => void fs.statSync(name()),
       () => void fs.readdirSync(this.shared, { withFileTypes: true }),
     ];
     try {
-      tries[this.below(tries.length)]!();
+      tries[this.random.below(tries.length)]!();
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== "ENOENT" && code !== "EEXIST") throw error;
@@ -338,21 +338,16 @@ class Soak {
   }
 
   private newName(): string {
-    const pad = "x".repeat(this.below(this.below(10) === 0 ? 200 : 12));
+    const pad = "x".repeat(this.random.below(this.random.below(10) === 0 ? 200 : 12));
     return path.join(this.pick(this.directories)!, `${this.serial++}-${pad}`);
   }
 
   private bytes(length: number): Buffer {
-    return Buffer.alloc(length, `${this.serial++} ${this.below(1e9)} `);
+    return Buffer.alloc(length, `${this.serial++} ${this.random.below(1e9)} `);
   }
 
   private pick<T>(all: readonly T[]): T | undefined {
-    return all[this.below(all.length)];
-  }
-
-  private below(count: number): number {
-    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((this.state / 2 ** 32) * count);
+    return all[this.random.below(all.length)];
   }
 }
 
@@ -387,11 +382,8 @@ function expect(condition: boolean, what: string): void {
   if (!condition) throw new Error(`wrong: ${what}`);
 }
 
-function isFull(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === "ENOSPC" || codeOf(error) === ERRNO.ENOSPC;
-}
-
-const codeOf = (error: unknown): number => (error instanceof FsError ? -error.errno : 0);
+/** Of Node's calls and of ours by ffi alike. */
+const isFull = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ENOSPC";
 
 const [root, shared, seed, seconds] = process.argv.slice(2);
 const soak = new Soak(root!, shared!, Number(seed));

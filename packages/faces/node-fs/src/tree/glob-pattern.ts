@@ -6,8 +6,8 @@ import { GLOBSTAR, Minimatch, type ParseReturnFiltered } from "minimatch";
 
 type Part = ParseReturnFiltered;
 
-/** As Node does; the file system below distinguishes upper and lower case, wherever this runs. */
-const OPTIONS = {
+/** Of every pattern, in glob and in watch: as Node does; the file system below distinguishes upper and lower case, wherever this runs. */
+export const MATCH_OPTIONS = {
   nocase: false,
   windowsPathsNoEscape: true,
   nonegate: true,
@@ -17,7 +17,7 @@ const OPTIONS = {
   nocaseMagicOnly: true,
 } as const;
 
-export const matcherOf = (pattern: string): Minimatch => new Minimatch(pattern, OPTIONS);
+export const matcherOf = (pattern: string): Minimatch => new Minimatch(pattern, MATCH_OPTIONS);
 
 export class GlobPattern {
   readonly isAbsolute: boolean;

@@ -2,6 +2,7 @@
 import { Minimatch } from "minimatch";
 import { invalidType, invalidValue } from "../errors.ts";
 import type { Platform } from "../platform.ts";
+import { MATCH_OPTIONS } from "../tree/glob-pattern.ts";
 
 type Ignored = (filename: string) => boolean;
 
@@ -23,14 +24,6 @@ function matcherOf(platform: Platform, given: unknown, name: string): Ignored {
     throw invalidType(platform, name, expected, given);
   }
   if (given === "") throw invalidValue(platform, name, given, "must be a non-empty string");
-  const matcher = new Minimatch(given, {
-    nocase: false,
-    windowsPathsNoEscape: true,
-    nonegate: true,
-    nocomment: true,
-    optimizationLevel: 2,
-    platform: "linux",
-    matchBase: true,
-  });
+  const matcher = new Minimatch(given, { ...MATCH_OPTIONS, matchBase: true });
   return (filename) => matcher.match(filename);
 }
