@@ -83,8 +83,8 @@ export class Inode {
    * fsync, sync or unmount, as with Linux's lazytime.
    */
   timesDirty = false;
-  /** Somebody has seen the times since they last moved: the next change is to be told from it. vfs
-   * only. */
+  /** Somebody has seen the times since they last moved: the next change is to be told from it. Set by
+   * stat, and by a face that shows the times without it. */
   timesSeen = false;
   /** The vfs has it on its list of inodes whose times may have changed. vfs only. */
   timesListed = false;

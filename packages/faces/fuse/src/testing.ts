@@ -8,6 +8,7 @@ import {
   ERRNO,
   layoutOf,
   mkfs,
+  type MountEnvironment,
   mount,
   type Name,
   nameFromBytes,
@@ -76,10 +77,14 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** A mount of an empty file system of 16 MiB. */
-export function freshMount(personality: Personality, options: OptionValues = {}): Vfs {
+export function freshMount(
+  personality: Personality,
+  options: OptionValues = {},
+  environment: MountEnvironment = {},
+): Vfs {
   const device = createPmem({ size: 16 * 2 ** 20 });
   mkfs(personality, device);
-  return mount(personality, device, options);
+  return mount(personality, device, options, environment);
 }
 
 /** One message as it is sent. */

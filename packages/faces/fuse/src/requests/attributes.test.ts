@@ -1,5 +1,6 @@
 /** Proves what attributes the kernel sees, and what each bit of SETATTR does to them. */
 import {
+  type Clock,
   INODE_IMMUTABLE,
   INODE_NODUMP,
   type Name,
@@ -194,4 +195,34 @@ test("a write that takes set-id bits away has the kernel ask for the attributes 
   expect(INVAL_INODE.offset.get(view, 16)).toBe(-1);
   expect(modeOf(kernel.get(file))).toBe("755");
   expect(write(FUSE_WRITE_KILL_SUIDGID)).toEqual([]);
+});
+
+test("a change after the kernel was shown the times has one of its own, within one tick", () => {
+  let nsec = 0;
+  const clock: Clock = {
+    now: () => ({ sec: 2_000_000_000, nsec: ++nsec * 1000 }),
+    tick: () => ({ sec: 2_000_000_000, nsec: 0 }),
+  };
+  const vfs = freshMount(plain, {}, { clock });
+  const kernel = new Attributes(vfs);
+  kernel.start();
+  const file = kernel.mknod("file", 0o100644);
+  const handle = OPEN_OUT.handle.get(
+    kernel.call(opcodes.FUSE_OPEN, file, [record(OPEN_IN, { flags: 1 })]).view,
+    0,
+  );
+  const write = () =>
+    kernel.call(opcodes.FUSE_WRITE, file, [
+      record(WRITE_IN, { handle, size: 1 }),
+      Uint8Array.of(1),
+    ]);
+  const mtime = () => ATTR.mtimeNsec.get(kernel.get(file).view, AT);
+  write();
+  const shown = mtime();
+  write();
+  const next = mtime();
+  expect(next).toBeGreaterThan(shown);
+  kernel.call(opcodes.FUSE_LOOKUP, 1, [named("file")]);
+  write();
+  expect(mtime()).toBeGreaterThan(next);
 });

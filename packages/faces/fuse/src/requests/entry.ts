@@ -17,6 +17,7 @@ const STAT_UNIT = 512;
 /** struct fuse_attr at `at`. HOT. */
 function setAttributes(connection: Connection, view: DataView, at: number, inode: Inode): void {
   const { blockSize } = connection;
+  inode.timesSeen = true;
   ATTR.ino.set(view, at, inode.ino);
   ATTR.size.set(view, at, inode.size);
   ATTR.blocks.set(view, at, inode.blocks * (blockSize / STAT_UNIT));
